@@ -1,0 +1,145 @@
+"""The values that everything else speaks of: virtual machines, their classes, hosts, conditions.
+
+These are plain values. Kubernetes manifests become these at the edge (`manifests`), and become
+manifests again only when somebody looks (`views`). Power states are spelled as in v1alpha2 and
+later (`PoweredOn`); the older spelling is an edition's matter. A VM's key is `namespace/name`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class PowerState(StrEnum):
+    """Desired or observed power of a VM, spelled as v1alpha2 and later spell it."""
+
+    ON = "PoweredOn"
+    OFF = "PoweredOff"
+    SUSPENDED = "Suspended"
+
+
+class HostState(StrEnum):
+    """What a host is doing, as its administrator sees it."""
+
+    UP = "Up"
+    ENTERING_MAINTENANCE = "EnteringMaintenance"
+    MAINTENANCE = "Maintenance"
+    DOWN = "NotResponding"
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """One ESXi host as a scenario describes it.
+
+    `cpu_mhz` is the clock of one core; `devices` counts the units of each device on the host, by
+    the name that classes ask for (a vGPU profile, or `vendorID:deviceID` for DirectPath I/O).
+    """
+
+    name: str
+    cluster: str
+    zone: str
+    cpu_cores: int
+    cpu_mhz: int
+    memory_mib: int
+    nic_mbps: int = 25_000
+    devices: Mapping[str, int] = field(default_factory=dict)
+    cpu_generation: int = 0
+    hardware_version: int = 21
+    datastores: tuple[str, ...] = ("datastore-1",)
+
+
+@dataclass(frozen=True, slots=True)
+class VMClass:
+    """Virtual hardware: what a VM of this class has, reserves and may use (C-03, C-04, C-08).
+
+    Reservations and limits are in MHz and MiB after `manifests` resolved them; a limit of None
+    is unlimited. `devices` counts units by device name.
+    """
+
+    name: str
+    cpus: int
+    memory_mib: int
+    namespace: str = ""
+    cpu_reservation_milli: int = 0
+    memory_reservation_mib: int = 0
+    cpu_limit_milli: int | None = None
+    memory_limit_mib: int | None = None
+    devices: Mapping[str, int] = field(default_factory=dict)
+    min_cpu_generation: int = 0
+    min_hardware_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VMSpec:
+    """What the user wants. `extra` keeps the fields of the manifest that no decision reads."""
+
+    class_name: str
+    image_name: str
+    storage_class: str
+    power_state: PowerState | None = None
+    power_off_mode: str = ""
+    min_hardware_version: int = 0
+    policies: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A Kubernetes condition; `since_s` is the simulated second of the last status change."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    since_s: float = 0.0
+
+
+@dataclass(slots=True)
+class VMStatus:
+    """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition."""
+
+    phase: str = ""
+    power_state: str = ""
+    host: str = ""
+    zone: str = ""
+    ip: str = ""
+    unique_id: str = ""
+    bios_uuid: str = ""
+    instance_uuid: str = ""
+    conditions: dict[str, Condition] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class VirtualMachine:
+    """A VirtualMachine object as the store holds it."""
+
+    key: str
+    spec: VMSpec
+    uid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 1
+    resource_version: int = 0
+    created_s: float = 0.0
+    finalizer: str = ""
+    deleting: bool = False
+    status: VMStatus = field(default_factory=VMStatus)
+
+    @property
+    def namespace(self) -> str:
+        """The part of the key before the slash."""
+        return self.key.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The part of the key after the slash."""
+        return self.key.partition("/")[2]
+
+    @property
+    def zone(self) -> str:
+        """The zone the user asked for, or '' (S-25)."""
+        return self.labels.get(ZONE_LABEL, "")
+
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
