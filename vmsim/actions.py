@@ -1,44 +1,63 @@
-"""What the two roles may ask of a hypervisor, and how a hypervisor says no.
+"""What may be asked of a hypervisor, how it says no, and what it shows of a VM.
 
-An action names a VM by its key and a host by its name. Actions are asked for and forgotten: their
+A task names a VM by its key and hosts by their names. Tasks are asked for and forgotten: their
 outcome is seen later, in what the hypervisor reports about the VM.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vmsim.objects import PowerState
+
 
 class Verb(StrEnum):
-    """The operations, each one vSphere task."""
+    """The operations on a VM, each one vSphere task."""
 
     CREATE = "CreateVM"
     POWER_ON = "PowerOnVM"
     POWER_OFF = "PowerOffVM"
+    SUSPEND = "SuspendVM"
     MIGRATE = "MigrateVM"
     DESTROY = "Destroy"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    """`verb` on VM `vm`; `host` is the destination of CREATE, POWER_ON and MIGRATE."""
+class Cause(StrEnum):
+    """Who wanted the task, and why; a move without one of these causes is a defect (S-09)."""
+
+    USER = "User"
+    EVACUATION = "Evacuation"
+    RESTART = "Restart"
+    ADMINISTRATOR = "Administrator"
+
+
+@dataclass(slots=True)
+class Task:
+    """`verb` on VM `vm`, from `source` (where the VM is, '' when it is new) to `host`.
+
+    `cpus`, `memory_mib` and `datastore` describe the VM for a hypervisor that must create it.
+    """
 
     verb: Verb
     vm: str
-    host: str = ""
-    cause: str = ""
+    source: str
+    host: str
+    cause: Cause
+    cpus: int = 0
+    memory_mib: int = 0
+    datastore: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A refusal or failure of the infrastructure, by its vSphere name.
 
-    `retryable` faults may go away by themselves. `unknown` means that the outcome is not known
-    (a time-out): it is never taken for success.
+    `keys` are vSphere's message keys.
+    `unknown` means that the outcome is not known (a time-out): it is never taken for success.
     """
 
     name: str
     message: str = ""
-    retryable: bool = True
+    keys: tuple[str, ...] = ()
     unknown: bool = False
 
     def __str__(self) -> str:
@@ -50,13 +69,17 @@ class Observed:
     """What the hypervisor says about one VM now. `exists` False: no such VM.
 
     `busy` is the task that runs on the VM (P-23), `connected` is False while its host does not
-    respond (Q-07), `fault` is why the last task failed.
+    respond (Q-07), `fault` is why the last request failed, until it is acknowledged.
     """
 
     exists: bool = False
-    powered_on: bool = False
+    power: PowerState = PowerState.OFF
     host: str = ""
+    zone: str = ""
     busy: Verb | None = None
     connected: bool = True
     ip: str = ""
     fault: Fault | None = None
+
+
+ABSENT = Observed()

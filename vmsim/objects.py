@@ -26,6 +26,7 @@ class HostState(StrEnum):
     ENTERING_MAINTENANCE = "EnteringMaintenance"
     MAINTENANCE = "Maintenance"
     DOWN = "NotResponding"
+    REMOVED = "Removed"
 
 
 @dataclass(frozen=True, slots=True)

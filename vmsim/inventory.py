@@ -1,0 +1,138 @@
+"""How much room is left, and on which host?
+
+Hosts are columns: a host is a row number, and every quantity is an array over hosts. `room[r]` is
+an int64 array (N,) with the free units of resource `r`: vCPUs, MiB of memory, MHz and MiB that
+can still be reserved, and one resource per device name. `open` is bool (N,): may new work come?
+
+A claim takes room before the task that needs it starts (Kubernetes' scheduler calls this
+*assume*), so two tasks never count on the same room. Every change of a row is appended to
+`touched`, which lets readers keep what they computed from the other rows; `forgotten` entries
+before those were dropped. `freed` counts the changes that may let a waiting VM in.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmsim.objects import HostSpec, HostState
+
+CPU, MEMORY, CPU_RESERVATION, MEMORY_RESERVATION = range(4)
+BASE_RESOURCES = ("vCPU", "memory_mib", "cpu_reservation_mhz", "memory_reservation_mib")
+
+Needs: TypeAlias = tuple[tuple[int, int], ...]
+"""Pairs of (resource, units), units > 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overcommit:
+    """vCPUs promised per physical core, and MiB promised per MiB of memory."""
+
+    cpu: float = 4.0
+    memory: float = 1.0
+
+
+class Inventory:
+    """The hosts and their free room; see the module docstring for shapes and units."""
+
+    def __init__(self, hosts: Iterable[HostSpec], overcommit: Overcommit) -> None:
+        self.overcommit = overcommit
+        self.hosts: list[HostSpec] = []
+        self.states: list[HostState] = []
+        self.row_of: dict[str, int] = {}
+        self.resources = {name: index for index, name in enumerate(BASE_RESOURCES)}
+        self.total: list[NDArray[np.int64]] = [_column() for _ in BASE_RESOURCES]
+        self.room: list[NDArray[np.int64]] = [_column() for _ in BASE_RESOURCES]
+        self.open: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self.topology = 0
+        self.touched: list[int] = []
+        self.forgotten = 0
+        self.freed = 0
+        self.add(hosts)
+
+    def __len__(self) -> int:
+        return len(self.hosts)
+
+    def add(self, hosts: Iterable[HostSpec]) -> None:
+        """Append hosts, open for work; a name in use is a defect of the caller."""
+        new = list(hosts)
+        for host in new:
+            assert host.name not in self.row_of, f"host {host.name} is there already"
+            self.row_of[host.name] = len(self.hosts)
+            self.hosts.append(host)
+            self.states.append(HostState.UP)
+            for device in host.devices:
+                self.resource(device)
+        for name, index in self.resources.items():
+            units = np.array([self._units(host, name) for host in new], dtype=np.int64)
+            grow = len(self.hosts) - len(new) - len(self.room[index])
+            column = np.concatenate([np.zeros(grow, dtype=np.int64), units])
+            self.total[index] = np.concatenate([self.total[index], column])
+            self.room[index] = np.concatenate([self.room[index], column])
+        self.open = np.concatenate([self.open, np.ones(len(new), dtype=bool)])
+        self.topology += 1
+        self.freed += 1
+
+    def resource(self, name: str) -> int:
+        """The number of the resource `name`; a name never seen before has no units anywhere."""
+        if name not in self.resources:
+            self.resources[name] = len(self.room)
+            count = len(self.open)
+            self.total.append(np.zeros(count, dtype=np.int64))
+            self.room.append(np.zeros(count, dtype=np.int64))
+        return self.resources[name]
+
+    def claim(self, needs: Needs, host: int) -> None:
+        """Take `needs` from row `host`, before the task that uses them starts."""
+        for resource, units in needs:
+            self.room[resource][host] -= units
+        self.touched.append(host)
+
+    def release(self, needs: Needs, host: int) -> None:
+        """Give back what `claim` took."""
+        for resource, units in needs:
+            self.room[resource][host] += units
+        self.touched.append(host)
+        self.freed += 1
+
+    def set_state(self, host: int, state: HostState) -> None:
+        """Say what row `host` is doing; only an UP host is open for new work."""
+        self.states[host] = state
+        self.open[host] = state is HostState.UP
+        self.touched.append(host)
+        self.freed += 1
+        if state is HostState.REMOVED:
+            del self.row_of[self.hosts[host].name]
+            self.topology += 1
+
+    def forget(self, keep: int) -> None:
+        """Drop the older part of `touched` once it is longer than `keep`; `forgotten` counts it."""
+        if len(self.touched) > keep:
+            self.forgotten += len(self.touched)
+            self.touched.clear()
+
+    def lowest_mhz(self) -> int:
+        """The slowest core clock of all hosts: CPU requests become MHz with it (C-04)."""
+        return min((host.cpu_mhz for host in self.hosts), default=0)
+
+    def overcommitted(self) -> Sequence[str]:
+        """Names of hosts with less than no room: empty unless this module has a defect."""
+        below = np.zeros(len(self), dtype=bool)
+        for column in self.room:
+            below |= column < 0
+        return [self.hosts[row].name for row in np.flatnonzero(below)]
+
+    def _units(self, host: HostSpec, resource: str) -> int:
+        base = {
+            "vCPU": int(host.cpu_cores * self.overcommit.cpu),
+            "memory_mib": int(host.memory_mib * self.overcommit.memory),
+            "cpu_reservation_mhz": host.cpu_cores * host.cpu_mhz,
+            "memory_reservation_mib": host.memory_mib,
+        }
+        return base[resource] if resource in base else host.devices.get(resource, 0)
+
+
+def _column() -> NDArray[np.int64]:
+    return np.zeros(0, dtype=np.int64)

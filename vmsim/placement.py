@@ -1,0 +1,336 @@
+"""Which host shall run this VM?
+
+A host is a row of `Inventory`; `rows` selects hosts (a slice or an index array); a mask is bool
+and a score is float over those rows, higher is better. Filters say no, one policy says how much,
+ties go to the lowest row. A filter is a function and its row in FILTERS, a policy a function and
+its row in POLICIES; nothing else has to know.
+
+VMs with equal requirements share a `Shape`, which keeps the score of every host and rescores only
+the hosts that were touched since it was last asked.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vmsim.inventory import (
+    CPU,
+    CPU_RESERVATION,
+    MEMORY,
+    MEMORY_RESERVATION,
+    Inventory,
+    Needs,
+)
+from vmsim.objects import HostState
+
+Rows: TypeAlias = "slice | NDArray[np.int64]"
+Mask: TypeAlias = NDArray[np.bool_]
+Scores: TypeAlias = NDArray[np.float64]
+
+EVERY_ROW = slice(None)
+FEW_HOSTS = 2048  # below this, rescoring every host costs less than picking out the touched ones
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What a VM asks of a host.
+
+    `devices` are pairs (device name, units). `datastores` are the acceptable ones ((): any).
+    `zones` and `cluster` limit the candidates ('' or (): any). `only_host` names the one host
+    that may run it, or ''. A generation or hardware version of 0 asks for nothing.
+    """
+
+    cpus: int
+    memory_mib: int
+    cpu_reservation_mhz: int = 0
+    memory_reservation_mib: int = 0
+    devices: tuple[tuple[str, int], ...] = ()
+    zones: tuple[str, ...] = ()
+    cluster: str = ""
+    datastores: tuple[str, ...] = ()
+    min_hardware_version: int = 0
+    min_cpu_generation: int = 0
+    only_host: str = ""
+
+
+def needs(requirement: Requirement, inventory: Inventory) -> Needs:
+    """What running such a VM takes from a host's room."""
+    wanted = [
+        (CPU, requirement.cpus),
+        (MEMORY, requirement.memory_mib),
+        (CPU_RESERVATION, requirement.cpu_reservation_mhz),
+        (MEMORY_RESERVATION, requirement.memory_reservation_mib),
+    ]
+    wanted += [(inventory.resource(name), units) for name, units in requirement.devices]
+    return tuple((resource, units) for resource, units in wanted if units > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A reason for refusing a host; `fault` is the vSphere name of the refusal.
+
+    `fixed` filters depend on the hosts' make only, not on what runs there now. `applies` tells
+    whether a VM asks for anything that this filter looks at.
+    """
+
+    name: str
+    fault: str
+    fixed: bool
+    applies: Callable[[Requirement], bool]
+    passes: Callable[[Requirement, Inventory, Rows], Mask]
+
+
+def _by_host(test: Callable[[Requirement, Inventory, int], bool]) -> Callable[..., Mask]:
+    """A slow but plain filter from a test of one row; for fixed filters only."""
+
+    def passes(requirement: Requirement, inventory: Inventory, rows: Rows) -> Mask:
+        chosen = np.arange(len(inventory))[rows]
+        return np.array([test(requirement, inventory, int(row)) for row in chosen], dtype=bool)
+
+    return passes
+
+
+def _is_candidate(requirement: Requirement, inventory: Inventory, row: int) -> bool:
+    host = inventory.hosts[row]
+    in_zone = not requirement.zones or host.zone in requirement.zones
+    in_cluster = not requirement.cluster or host.cluster == requirement.cluster
+    return in_zone and in_cluster and inventory.states[row] is not HostState.REMOVED
+
+
+def _has_device(requirement: Requirement, inventory: Inventory, row: int) -> bool:
+    host = inventory.hosts[row]
+    return all(host.devices.get(name, 0) >= units for name, units in requirement.devices)
+
+
+def _reaches_datastore(requirement: Requirement, inventory: Inventory, row: int) -> bool:
+    return any(name in requirement.datastores for name in inventory.hosts[row].datastores)
+
+
+def _devices_free(requirement: Requirement, inventory: Inventory, rows: Rows) -> Mask:
+    free: Mask = np.ones(len(inventory.open[rows]), dtype=bool)
+    for name, units in requirement.devices:
+        free &= inventory.room[inventory.resource(name)][rows] >= units
+    return free
+
+
+FILTERS = (
+    Filter(
+        "Candidate",
+        "VmHostAffinityRuleViolation",
+        True,
+        lambda vm: True,
+        _by_host(_is_candidate),
+    ),
+    Filter(
+        "OwnHost",
+        "RestartOnCurrentHostRequired",
+        True,
+        lambda vm: bool(vm.only_host),
+        _by_host(lambda vm, hosts, row: hosts.hosts[row].name == vm.only_host),
+    ),
+    Filter(
+        "HardwareVersion",
+        "VirtualHardwareVersionNotSupported",
+        True,
+        lambda vm: vm.min_hardware_version > 0,
+        _by_host(
+            lambda vm, hosts, row: hosts.hosts[row].hardware_version >= vm.min_hardware_version
+        ),
+    ),
+    Filter(
+        "CPUGeneration",
+        "FeatureRequirementsNotMet",
+        True,
+        lambda vm: vm.min_cpu_generation > 0,
+        _by_host(lambda vm, hosts, row: hosts.hosts[row].cpu_generation >= vm.min_cpu_generation),
+    ),
+    Filter(
+        "Datastore",
+        "CannotAccessVmDisk",
+        True,
+        lambda vm: bool(vm.datastores),
+        _by_host(_reaches_datastore),
+    ),
+    Filter(
+        "Device",
+        "CannotAccessVmDevice",
+        True,
+        lambda vm: bool(vm.devices),
+        _by_host(_has_device),
+    ),
+    Filter(
+        "Schedulable",
+        "InvalidHostState",
+        False,
+        lambda vm: True,
+        lambda vm, hosts, rows: hosts.open[rows],
+    ),
+    Filter(
+        "DeviceFree",
+        "InsufficientGraphicsResourcesFault",
+        False,
+        lambda vm: bool(vm.devices),
+        _devices_free,
+    ),
+    Filter(
+        "CPU",
+        "InsufficientHostCpuCapacityFault",
+        False,
+        lambda vm: vm.cpus > 0,
+        lambda vm, hosts, rows: hosts.room[CPU][rows] >= vm.cpus,
+    ),
+    Filter(
+        "Memory",
+        "InsufficientHostMemoryCapacityFault",
+        False,
+        lambda vm: vm.memory_mib > 0,
+        lambda vm, hosts, rows: hosts.room[MEMORY][rows] >= vm.memory_mib,
+    ),
+    Filter(
+        "CPUReservation",
+        "InsufficientHostCpuCapacityFault",
+        False,
+        lambda vm: vm.cpu_reservation_mhz > 0,
+        lambda vm, hosts, rows: hosts.room[CPU_RESERVATION][rows] >= vm.cpu_reservation_mhz,
+    ),
+    Filter(
+        "MemoryReservation",
+        "InsufficientHostMemoryCapacityFault",
+        False,
+        lambda vm: vm.memory_reservation_mib > 0,
+        lambda vm, hosts, rows: hosts.room[MEMORY_RESERVATION][rows] >= vm.memory_reservation_mib,
+    ),
+)
+"""In the order in which a host's first reason is reported: what waiting cannot change is first."""
+
+Policy: TypeAlias = Callable[[Requirement, Inventory, Rows], Scores]
+
+
+def first_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+    """Every host that fits is as good as any other, so the lowest row wins."""
+    return np.zeros(len(inventory.open[rows]))
+
+
+def best_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+    """The host with the fewest free vCPUs: fills hosts up, keeps whole hosts free."""
+    return -inventory.room[CPU][rows].astype(np.float64)
+
+
+def worst_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+    """The host with the most room, by the scarcer of CPU and memory: spreads the load."""
+    cpu = inventory.room[CPU][rows] / np.maximum(inventory.total[CPU][rows], 1)
+    memory = inventory.room[MEMORY][rows] / np.maximum(inventory.total[MEMORY][rows], 1)
+    scores: Scores = np.minimum(cpu, memory)
+    return scores
+
+
+POLICIES: Mapping[str, Policy] = MappingProxyType(
+    {"first_fit": first_fit, "best_fit": best_fit, "worst_fit": worst_fit}
+)
+
+
+class Shape:
+    """All VMs with one requirement: what they take, and the score of every host for them.
+
+    `scores` is float (N,), minus infinity where the VM does not fit.
+    """
+
+    __slots__ = ("_fixed", "_live", "needs", "requirement", "scores", "seen", "topology")
+
+    def __init__(self, requirement: Requirement, inventory: Inventory) -> None:
+        self.requirement = requirement
+        self.needs = needs(requirement, inventory)
+        self.topology = -1
+        self.seen = 0
+        self.scores: Scores = np.zeros(0)
+        self._fixed: Mask = np.zeros(0, dtype=bool)
+        self._live = [
+            filter_.passes
+            for filter_ in FILTERS
+            if not filter_.fixed and filter_.applies(requirement)
+        ]
+
+    def refresh(self, inventory: Inventory, policy: Policy) -> Scores:
+        """`scores`, brought up to date with every host touched since the last call."""
+        touched = inventory.forgotten + len(inventory.touched)
+        if self.topology != inventory.topology:
+            self._fixed = _all_pass(self.requirement, inventory, fixed=True)
+            self.scores = np.empty(len(inventory))
+            self.topology = inventory.topology
+            self._rescore(inventory, policy, EVERY_ROW)
+        elif touched > self.seen:
+            start = self.seen - inventory.forgotten
+            every = start < 0 or len(inventory) <= FEW_HOSTS or touched - self.seen > len(inventory)
+            rows = EVERY_ROW if every else np.array(inventory.touched[start:], dtype=np.int64)
+            self._rescore(inventory, policy, rows)
+        self.seen = touched
+        return self.scores
+
+    def _rescore(self, inventory: Inventory, policy: Policy, rows: Rows) -> None:
+        passes = self._fixed[rows].copy()
+        for test in self._live:
+            passes &= test(self.requirement, inventory, rows)
+        self.scores[rows] = np.where(passes, policy(self.requirement, inventory, rows), -np.inf)
+
+
+class Placer:
+    """Answers where a VM fits best on an inventory, under one policy."""
+
+    def __init__(self, inventory: Inventory, policy: Policy) -> None:
+        self.inventory = inventory
+        self._policy = policy
+        self._shapes: dict[Requirement, Shape] = {}
+
+    def shape(self, requirement: Requirement) -> Shape:
+        """The shape of `requirement`: the same object for equal requirements."""
+        shape = self._shapes.get(requirement)
+        if shape is None:
+            shape = self._shapes[requirement] = Shape(requirement, self.inventory)
+        return shape
+
+    def place(self, shape: Shape) -> int:
+        """Row of the best host that fits, or -1. Ties go to the lowest row. Claims nothing."""
+        scores = shape.refresh(self.inventory, self._policy)
+        if len(scores) == 0:
+            return -1
+        best = int(scores.argmax())
+        return best if scores[best] > -np.inf else -1
+
+    def refusals(self, requirement: Requirement) -> dict[str, str]:
+        """For each candidate host that refuses, by name: the fault of the first filter to say no.
+
+        Hosts outside the VM's zone or cluster are not candidates and are left out.
+        """
+        inventory = self.inventory
+        reasons: dict[str, str] = {}
+        first: list[Filter | None] = [None] * len(inventory)
+        for filter_ in FILTERS:
+            if filter_.applies(requirement):
+                for row in np.flatnonzero(
+                    ~filter_.passes(requirement, inventory, EVERY_ROW)
+                ).tolist():
+                    first[row] = first[row] or filter_
+        for host, refused in zip(inventory.hosts, first, strict=True):
+            if refused is not None and refused is not FILTERS[0]:
+                reasons[host.name] = refused.fault
+        return reasons
+
+
+def summary(refusals: Mapping[str, str]) -> str:
+    """Refusals counted by fault, most frequent first: `2 InvalidHostState, 1 DeviceInUse`."""
+    counts = Counter(refusals.values())
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {fault}" for fault, count in ranked)
+
+
+def _all_pass(requirement: Requirement, inventory: Inventory, *, fixed: bool) -> Mask:
+    mask: Mask = np.ones(len(inventory), dtype=bool)
+    for filter_ in FILTERS:
+        if filter_.fixed is fixed and filter_.applies(requirement):
+            mask &= filter_.passes(requirement, inventory, EVERY_ROW)
+    return mask

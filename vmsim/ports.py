@@ -1,0 +1,95 @@
+"""Where the decisions end and the infrastructure begins.
+
+`Hypervisor` is what the VM role sees: requests go in, observed state comes out. It is either our
+cluster role (`cluster`), or a vCenter that has its own. `Plant` is what our cluster role drives:
+tasks that queue and take time on hosts, in memory or on a vSphere API. `Effects` lets a plant
+carry out for real, at its end, a task whose time is modelled.
+
+Contract: a request returns nothing; the VM is observed `busy` at once, or its outcome is visible
+at once; every change leads to at least one notification of its key; a failure of the world is a
+`Fault` value, and only misuse raises.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from vmsim.actions import Fault, Observed, Task
+from vmsim.placement import Requirement
+
+
+class HostCommand(StrEnum):
+    """What can be done to a host."""
+
+    ENTER_MAINTENANCE = "EnterMaintenanceMode"
+    EXIT_MAINTENANCE = "ExitMaintenanceMode"
+    FAIL = "Fail"
+    RECOVER = "Recover"
+    ADD = "AddHost"
+    REMOVE = "RemoveHost"
+
+
+TaskEnded: TypeAlias = Callable[[Task, Fault | None], None]
+HostEnded: TypeAlias = Callable[[], None]
+Changed: TypeAlias = Callable[[str, bool], None]
+"""Called with a VM's key, and whether the change answers a request of the VM role."""
+
+
+class Hypervisor(Protocol):
+    """The VM role's view of the infrastructure; `key` is `namespace/name`."""
+
+    def observe(self, key: str) -> Observed:
+        """What is known of the VM now, without I/O; an unknown key is absent, not an error."""
+        ...
+
+    def create(self, key: str, requirement: Requirement, power_on: bool) -> None:
+        """Make the VM on a host of the hypervisor's choice; `power_on` says what comes next."""
+        ...
+
+    def power_on(self, key: str) -> None:
+        """Power the VM on where it is, or on a host that can run it."""
+        ...
+
+    def power_off(self, key: str) -> None:
+        """Power the VM off."""
+        ...
+
+    def suspend(self, key: str) -> None:
+        """Suspend the VM."""
+        ...
+
+    def destroy(self, key: str) -> None:
+        """Delete the VM, which must be powered off."""
+        ...
+
+    def acknowledge(self, key: str) -> None:
+        """Forget the VM's fault: the VM role has reported it."""
+        ...
+
+    def subscribe(self, changed: Changed) -> None:
+        """Call `changed` at least once after each change of a VM."""
+        ...
+
+
+class Plant(Protocol):
+    """What carries tasks out."""
+
+    def start(self, task: Task, ended: TaskEnded) -> None:
+        """Queue the task; call `ended` once, maybe before this returns."""
+        ...
+
+    def command(self, host: str, command: HostCommand, ended: HostEnded) -> None:
+        """Do this to the host, then call `ended`; a failing host takes its tasks down with it."""
+        ...
+
+
+class Effects(Protocol):
+    """The real side of a modelled task; either call may raise `Unreachable`."""
+
+    def task(self, task: Task) -> Fault | None:
+        """Carry the task out and wait for it; None when it succeeded."""
+        ...
+
+    def host(self, host: str, command: HostCommand) -> None:
+        """Carry the host command out and wait for it."""
+        ...
