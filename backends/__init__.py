@@ -1,0 +1,1 @@
+"""What vmsim runs against besides its own model: vCenter endpoints and vcsim processes."""

@@ -1,0 +1,361 @@
+"""What does a vCenter say, and how is it asked to do something?
+
+A `Session` is one login at one `Endpoint`. Reads are batched: one property collector call for all
+objects of a kind, never a call per object. An operation is submitted and gives a task, or a
+`Fault` when it is refused at once; `wait` turns tasks into outcomes (None is success). Foreign
+exceptions end here: a fault of vSphere becomes a `Fault`, a lost connection `Unreachable`.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, NewType
+
+from pyVmomi import vim as typed_vim
+from pyVmomi import vmodl as typed_vmodl
+
+from backends.vsphere_endpoint import Endpoint as Endpoint
+from backends.vsphere_endpoint import open_stub, reaching
+from backends.vsphere_reads import (
+    HOST_PATHS,
+    VM_PATHS,
+    About,
+    Collector,
+    HostSeen,
+    Read,
+    VMSeen,
+    from_inventory_name,
+    host_seen,
+    read_empty_enums,
+    to_inventory_name,
+    vm_seen,
+)
+from vmsim.actions import Fault, Verb
+from vmsim.problems import Unreachable
+
+TaskRef = NewType("TaskRef", str)
+vim: Any = typed_vim  # the published types are partial, so Any at this border
+vmodl: Any = typed_vmodl
+
+
+@dataclass(frozen=True, slots=True)
+class NewVM:
+    """A VM to create; `datastore` '' takes the first one by name that the host mounts."""
+
+    key: str
+    host: str
+    cpus: int
+    memory_mib: int
+    datastore: str = ""
+    instance_uuid: str = ""
+    bios_uuid: str = ""
+
+
+class HostVerb(StrEnum):
+    """The operations on a host, each one vSphere task."""
+
+    ENTER_MAINTENANCE = "EnterMaintenanceMode"
+    EXIT_MAINTENANCE = "ExitMaintenanceMode"
+    DISCONNECT = "DisconnectHost"
+    RECONNECT = "ReconnectHost"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What creating a VM on a host needs: morefs of host, cluster and pool; names of datastores."""
+
+    host: str
+    cluster: str
+    pool: str
+    datastores: tuple[str, ...]
+
+
+def as_fault(error: Any) -> Fault:
+    """The Fault of a vSphere fault, by the last part of its type's name."""
+    if error is None:
+        return Fault("SystemError", "no reason is given")
+    name = type(error).__name__.rpartition(".")[2]
+    keys = tuple(str(said.key) for said in getattr(error, "faultMessage", None) or ())
+    return Fault(name, str(getattr(error, "msg", "") or ""), keys)
+
+
+class Session:
+    """One login. Reads and operations may be called from several threads."""
+
+    def __init__(self, endpoint: Endpoint, stub: Any) -> None:
+        self.endpoint = endpoint
+        self.notes: list[str] = []
+        self._stub = stub
+        with reaching(endpoint):
+            self._content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+        about = self._content.about
+        self.about = About(str(about.fullName), str(about.version), str(about.apiVersion))
+        self.is_simulator = "govmomi simulator" in self.about.product
+        if self.is_simulator:
+            read_empty_enums()
+            self.notes.append("simulator: empty enum values are read as '' (vcsim >= 0.53)")
+        self._collector = Collector(endpoint, stub, self._content)
+        self._places: dict[str, _Place] = {}
+        self._vm_refs: dict[str, str] | None = None  # a VM that is being created has ""
+        self._creating: dict[TaskRef, str] = {}
+        self._datacenter: Any = None
+        self._vm_folder: Any = None
+
+    @classmethod
+    def connect(cls, endpoint: Endpoint, timeout_s: float = 30.0) -> "Session":
+        """A session that is logged in; no later call waits longer than `timeout_s` for a byte."""
+        session = cls(endpoint, open_stub(endpoint, timeout_s))
+        with reaching(endpoint):
+            manager = session._content.sessionManager
+            manager.Login(endpoint.user, endpoint.password, None)
+        session._choose_datacenter()
+        return session
+
+    def _choose_datacenter(self) -> None:
+        root = self._content.rootFolder
+        found = self._collector.below(root, vim.Datacenter, ["name", "vmFolder"])
+        wanted = self.endpoint.datacenter.rpartition("/")[2]
+        chosen = [(ref, read) for ref, read in found if wanted in ("", read["name"])]
+        if len(chosen) != 1:
+            names = ", ".join(sorted(str(read["name"]) for _, read in found)) or "none"
+            number = f"{len(chosen)} datacenters" + (f" named {wanted}" if wanted else "")
+            message = f"has {number}; set GOVC_DATACENTER to one of: {names}"
+            raise Unreachable(f"{self.endpoint.url} {message}")
+        self._datacenter = vim.Datacenter(chosen[0][0], self._stub)
+        self._vm_folder = chosen[0][1]["vmFolder"]
+
+    def close(self) -> None:
+        """Log out and drop the connections; an endpoint that is gone already is no error."""
+        with contextlib.suppress(Unreachable, vmodl.MethodFault), reaching(self.endpoint):
+            self._content.sessionManager.Logout()
+        self._stub.DropConnections()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def hosts(self) -> dict[str, HostSeen]:
+        """Every host of the datacenter by name; also refreshes what `create` knows of hosts."""
+        clusters = dict(self._read(vim.ComputeResource, ["name", "resourcePool"]))
+        stores = {ref: str(read["name"]) for ref, read in self._read(vim.Datastore, ["name"])}
+        seen: dict[str, HostSeen] = {}
+        places: dict[str, _Place] = {}
+        for ref, read in self._read(vim.HostSystem, HOST_PATHS):
+            cluster = clusters.get(read["parent"]._moId, {})
+            mounted = sorted(
+                stores[s._moId] for s in read.get("datastore", ()) if s._moId in stores
+            )
+            host = host_seen((ref, read), str(cluster.get("name", "")), tuple(mounted))
+            seen[host.name] = host
+            pool = cluster.get("resourcePool")
+            places[host.name] = _Place(
+                ref, read["parent"]._moId, pool._moId if pool else "", host.datastores
+            )
+        self._places = places
+        return seen
+
+    def vms(self) -> dict[str, VMSeen]:
+        """Every VM of the datacenter by key; of VMs with one name the first read is kept."""
+        hosts = {ref: str(read["name"]) for ref, read in self._read(vim.HostSystem, ["name"])}
+        seen: dict[str, VMSeen] = {}
+        for moref, read in self._read(vim.VirtualMachine, VM_PATHS):
+            vm = vm_seen((moref, read), hosts)
+            if seen.setdefault(vm.key, vm) is not vm:
+                self._note(f"more than one VM is named {to_inventory_name(vm.key)}")
+        self._vm_refs = {key: vm.moref for key, vm in seen.items()}
+        return seen
+
+    def submit(self, verb: Verb, key: str, host_name: str = "") -> TaskRef | Fault:
+        """Start an operation on a VM; creating is `submit_create`.
+
+        `host_name` is the destination of MIGRATE; for POWER_ON it is a wish, and may be ''.
+        """
+        moref = self._vm_moref(key)
+        place = self._place(host_name) if host_name else None
+        if not moref or (place is None and (host_name or verb is Verb.MIGRATE)):
+            return Fault("NotFound", f"no host {host_name}" if moref else f"no VM {key}")
+        vm = vim.VirtualMachine(moref, self._stub)
+        host = vim.HostSystem(place.host, self._stub) if place else None
+        calls: dict[Verb, Callable[[], Any]] = {
+            Verb.POWER_ON: lambda: vm.PowerOnVM_Task(host),
+            Verb.POWER_OFF: lambda: vm.PowerOffVM_Task(),
+            Verb.SUSPEND: lambda: vm.SuspendVM_Task(),
+            Verb.MIGRATE: lambda: vm.RelocateVM_Task(self._destination(vm, host_name), None),
+            Verb.DESTROY: lambda: vm.Destroy_Task(),
+        }
+        started = self._start(calls[verb])
+        gone = isinstance(started, Fault) and started.name == "ManagedObjectNotFound"
+        if gone or verb is Verb.DESTROY:
+            self._vm_names().pop(key, None)  # looked for again when it is named again
+        return started
+
+    def submit_create(self, new: NewVM) -> TaskRef | Fault:
+        """Start creating a VM, powered off, on a named host and a datastore that it mounts.
+
+        vcsim dies when the host lacks the datastore, and accepts a second VM of one name: both
+        are refused here.
+        """
+        place = self._place(new.host)
+        if place is None:
+            return Fault("NotFound", f"no host {new.host}")
+        if new.key in self._vm_names():
+            return Fault("DuplicateName", new.key)
+        store = new.datastore or min(place.datastores, default="")
+        if store not in place.datastores:
+            return Fault("NoCompatibleHost", f"{new.host} does not mount {store or 'a datastore'}")
+        spec = vim.vm.ConfigSpec(
+            name=to_inventory_name(new.key),
+            numCPUs=new.cpus,
+            memoryMB=new.memory_mib,
+            guestId="otherGuest64",
+            files=vim.vm.FileInfo(vmPathName=f"[{store}]"),
+            instanceUuid=new.instance_uuid or None,
+            uuid=new.bios_uuid or None,
+        )
+        pool = vim.ResourcePool(place.pool, self._stub)
+        host = vim.HostSystem(place.host, self._stub)
+        started = self._start(lambda: self._vm_folder.CreateVM_Task(spec, pool, host))
+        if not isinstance(started, Fault):
+            self._creating[started] = new.key
+            self._vm_names()[new.key] = ""
+        return started
+
+    def submit_host(self, verb: HostVerb, host_name: str) -> TaskRef | Fault:
+        """Start an operation on a host. Entering maintenance does not evacuate by itself."""
+        place = self._place(host_name)
+        if place is None:
+            return Fault("NotFound", f"no host {host_name}")
+        host = vim.HostSystem(place.host, self._stub)
+        calls: dict[HostVerb, Callable[[], Any]] = {
+            HostVerb.ENTER_MAINTENANCE: lambda: host.EnterMaintenanceMode_Task(0, False, None),
+            HostVerb.EXIT_MAINTENANCE: lambda: host.ExitMaintenanceMode_Task(0),
+            HostVerb.DISCONNECT: lambda: host.DisconnectHost_Task(),
+            HostVerb.RECONNECT: lambda: host.ReconnectHost_Task(None, None),
+        }
+        return self._start(calls[verb])
+
+    def wait(
+        self, started: Sequence[TaskRef | Fault], timeout_s: float = 60.0
+    ) -> list[Fault | None]:
+        """The outcome of each; None is success, a task that does not end in time is unknown."""
+        outcomes: dict[TaskRef, Fault | None] = {}
+        pending = [task for task in started if not isinstance(task, Fault)]
+        deadline = time.monotonic() + timeout_s
+        pause_s = 0.002
+        while pending and time.monotonic() < deadline:
+            outcomes.update(self._ended(pending))
+            pending = [task for task in pending if task not in outcomes]
+            if pending:
+                time.sleep(pause_s)
+                pause_s = min(2 * pause_s, 0.5)
+        late = Fault("Timedout", f"no end after {timeout_s:g} s", unknown=True)
+        return [task if isinstance(task, Fault) else outcomes.get(task, late) for task in started]
+
+    def create(self, new: NewVM) -> Fault | None:
+        """Create a VM and wait for it."""
+        return self.wait([self.submit_create(new)])[0]
+
+    def power_on(self, key: str, host: str = "") -> Fault | None:
+        """Power on and wait; `host` is a wish that vcsim ignores."""
+        return self.wait([self.submit(Verb.POWER_ON, key, host)])[0]
+
+    def power_on_many(self, keys: Sequence[str]) -> list[Fault | None]:
+        """Power on each where it is; all are submitted before the first is waited for."""
+        return self.wait([self.submit(Verb.POWER_ON, key) for key in keys])
+
+    def power_off(self, key: str) -> Fault | None:
+        """Power off, without asking the guest, and wait."""
+        return self.wait([self.submit(Verb.POWER_OFF, key)])[0]
+
+    def relocate(self, key: str, host: str) -> Fault | None:
+        """Move to another host, running or not, and wait; disks stay where they are."""
+        return self.wait([self.submit(Verb.MIGRATE, key, host)])[0]
+
+    def destroy(self, key: str) -> Fault | None:
+        """Delete a VM that is off, with its disks, and wait."""
+        return self.wait([self.submit(Verb.DESTROY, key)])[0]
+
+    def enter_maintenance(self, host: str) -> Fault | None:
+        """Enter maintenance and wait."""
+        return self.wait([self.submit_host(HostVerb.ENTER_MAINTENANCE, host)])[0]
+
+    def exit_maintenance(self, host: str) -> Fault | None:
+        """Exit maintenance and wait."""
+        return self.wait([self.submit_host(HostVerb.EXIT_MAINTENANCE, host)])[0]
+
+    def disconnect(self, host: str) -> Fault | None:
+        """Disconnect vCenter from the host and wait; its VMs go on."""
+        return self.wait([self.submit_host(HostVerb.DISCONNECT, host)])[0]
+
+    def reconnect(self, host: str) -> Fault | None:
+        """Connect vCenter to the host again and wait."""
+        return self.wait([self.submit_host(HostVerb.RECONNECT, host)])[0]
+
+    def _start(self, call: Callable[[], Any]) -> TaskRef | Fault:
+        try:
+            with reaching(self.endpoint):
+                return TaskRef(str(call()._moId))
+        except vmodl.MethodFault as error:
+            return as_fault(error)
+
+    def _ended(self, tasks: Sequence[TaskRef]) -> dict[TaskRef, Fault | None]:
+        """Outcomes of those that ended, by one read; that of a task that is gone is unknown."""
+        refs = [vim.Task(task, self._stub) for task in tasks]
+        ended: dict[TaskRef, Fault | None] = {}
+        try:
+            reads = self._collector.of(refs, vim.Task, ["info.state", "info.error", "info.result"])
+        except vmodl.fault.ManagedObjectNotFound as error:
+            gone = TaskRef(error.obj._moId if error.obj else tasks[0])
+            return {gone: replace(as_fault(error), unknown=True)}
+        for moref, read in reads:
+            task, state = TaskRef(moref), str(read["info.state"])
+            if state in ("success", "error"):
+                ended[task] = as_fault(read.get("info.error")) if state == "error" else None
+                self._learn(self._creating.pop(task, ""), read.get("info.result"))
+        return ended
+
+    def _learn(self, created: str, vm: Any) -> None:
+        """Keep the moref of a VM whose creation ended; forget the name when it failed."""
+        if created and vm is not None:
+            self._vm_names()[created] = str(vm._moId)
+        elif created:
+            self._vm_names().pop(created, None)
+
+    def _destination(self, vm: Any, host_name: str) -> Any:
+        """Host, and the pool too when the host is in another cluster than the VM is now."""
+        place = self._places[host_name]
+        spec = vim.vm.RelocateSpec(host=vim.HostSystem(place.host, self._stub))
+        cluster_of = {known.host: known.cluster for known in self._places.values()}
+        for _, read in self._collector.of([vm], vim.VirtualMachine, ["runtime.host"]):
+            if cluster_of.get(read["runtime.host"]._moId) != place.cluster:
+                spec.pool = vim.ResourcePool(place.pool, self._stub)
+        return spec
+
+    def _place(self, host_name: str) -> _Place | None:
+        if host_name not in self._places:
+            self.hosts()
+        return self._places.get(host_name)
+
+    def _vm_names(self) -> dict[str, str]:
+        """Morefs by key, as last read; the names of all VMs are read when they never were."""
+        if self._vm_refs is None:
+            read = self._read(vim.VirtualMachine, ["name"])
+            self._vm_refs = {from_inventory_name(str(vm["name"])): ref for ref, vm in read}
+        return self._vm_refs
+
+    def _vm_moref(self, key: str) -> str:
+        """The VM's moref, or ''; for an unknown key all names are read again, at once."""
+        if not self._vm_names().get(key):
+            self._vm_refs = None
+        return self._vm_names().get(key, "")
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _read(self, kind: Any, paths: Sequence[str]) -> list[Read]:
+        return self._collector.below(self._datacenter, kind, paths)
