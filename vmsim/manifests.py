@@ -1,0 +1,397 @@
+"""Is this a Kubernetes object that the API would decode, and what does it say?
+
+`parse` takes documents apart into manifests and names everything that the schema refuses: unknown
+fields, wrong types, words outside an enumeration, versions that the edition does not serve, the
+same object twice. `to_vm`, `to_class` and `to_raw` translate. Nothing here judges admission: a VM
+without an image is a fine manifest. Spelling follows the API version: v1alpha1 says `poweredOn`,
+`host` and `vmIp` where later versions say `PoweredOn`, `nodeName` (v1alpha4) and a network status.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from vmsim.documents import Document
+from vmsim.kinds import KINDS, Kind, Shape, did_you_mean, kinds
+from vmsim.objects import Condition, PowerState, VirtualMachine, VMClass, VMSpec
+from vmsim.problems import BadInput, Problem
+from vmsim.quantities import cpu_milli, memory_mib
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Simulated second 0 in timestamps; a run has no date of its own."""
+
+_OWN_FIELDS = frozenset(
+    ("className", "imageName", "storageClass", "powerState", "powerOffMode", "minHardwareVersion")
+)
+_TYPES: Mapping[str, type] = {"string": str, "integer": int, "object": dict, "array": list}
+_QUANTITIES: Mapping[str, Callable[[object], int]] = {"cpu": cpu_milli, "memory": memory_mib}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One object of the API as the user wrote it; `namespace` is '' for cluster-scoped kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+    raw: dict[str, Any]
+    file: str = ""
+    line: int = 0
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`, or the name alone if there is no namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    @property
+    def version(self) -> str:
+        """The version part of `apiVersion`."""
+        return str(self.raw.get("apiVersion", "")).rpartition("/")[2]
+
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An object within a document; `problem` makes a problem at a path below it."""
+
+    document: Document
+    base: Path
+    problems: list[Problem]
+
+    def line(self, path: Path = ()) -> int:
+        return self.document.line_of(self.base + path)
+
+    def problem(self, path: Path, message: str, hint: str = "") -> None:
+        self.problems.append(
+            Problem(message, _dotted(path), self.document.file, self.line(path), hint)
+        )
+
+
+def _dotted(path: Path) -> str:
+    """`spec.volumes[0].name` for ("spec", "volumes", 0, "name")."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")
+
+
+def parse(
+    documents: Iterable[Document], edition: str, default_namespace: str = "default"
+) -> list[Manifest]:
+    """The objects of the documents in order, lists expanded; BadInput with every problem."""
+    served = kinds(edition)
+    problems: list[Problem] = []
+    manifests: list[Manifest] = []
+    first: dict[tuple[str, str, str], Manifest] = {}
+    for document in documents:
+        for raw, base in _objects(document.value, ()):
+            place = _Place(document, base, problems)
+            kind = _kind_of(raw, place, edition)
+            if kind is None:
+                continue
+            _check(raw, kind.shapes[_version(raw)], (), place)
+            manifest = _manifest(raw, served[kind.name], place, default_namespace)
+            if manifest is None:
+                continue
+            earlier = first.setdefault((kind.name, manifest.namespace, manifest.name), manifest)
+            if earlier is not manifest:
+                where = f"{earlier.file}:{earlier.line}"
+                message = f"{kind.name} {manifest.key} is already defined at {where}"
+                place.problem(("metadata", "name"), message, "remove or rename one of them")
+            manifests.append(manifest)
+    if problems:
+        raise BadInput(problems)
+    return manifests
+
+
+def _objects(value: Any, base: Path) -> Iterator[tuple[Any, Path]]:
+    """The object itself, or the items of a List."""
+    is_list = (
+        isinstance(value, dict)
+        and str(value.get("kind", "")).endswith("List")
+        and isinstance(value.get("items"), list)
+    )
+    if not is_list:
+        yield value, base
+        return
+    for index, item in enumerate(value["items"]):
+        yield item, (*base, "items", index)
+
+
+def _version(raw: Mapping[str, Any]) -> str:
+    return str(raw["apiVersion"]).rpartition("/")[2]
+
+
+def _kind_of(raw: Any, place: _Place, edition: str) -> Kind | None:
+    """The kind of an object if the edition serves it in that version; else a problem."""
+    if not isinstance(raw, dict):
+        place.problem((), f"expected an object with apiVersion and kind, got {_type_of(raw)}")
+        return None
+    name, api_version = raw.get("kind"), raw.get("apiVersion")
+    if not isinstance(name, str) or not isinstance(api_version, str):
+        for word, value in (("apiVersion", api_version), ("kind", name)):
+            if not isinstance(value, str) or not value:
+                place.problem((word,), f"expected a string, got {_type_of(value)}", "set it")
+        return None
+    kind = kinds(edition).get(name)
+    message = f'no matches for kind "{name}" in version "{api_version}"'
+    if kind is None:
+        place.problem(("kind",), message, _kind_hint(name, edition))
+    elif api_version not in kind.api_versions:
+        expected = f"edition {edition} serves {', '.join(kind.api_versions)}"
+        place.problem(("apiVersion",), message, expected)
+    else:
+        return kind
+    return None
+
+
+def _kind_hint(name: str, edition: str) -> str:
+    others = [other for other, table in KINDS.items() if other != edition and name in table]
+    if others:
+        return f"edition {others[0]} has it, edition {edition} has not"
+    guess = did_you_mean(name, list(kinds(edition)))
+    return guess or f"expected one of {', '.join(sorted(kinds(edition)))}"
+
+
+def _manifest(
+    raw: dict[str, Any], kind: Kind, place: _Place, default_namespace: str
+) -> Manifest | None:
+    """The manifest, or None after noting that it has no usable name."""
+    metadata = raw.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name, namespace = metadata.get("name"), metadata.get("namespace") or default_namespace
+    if name is None or name == "":
+        place.problem(("metadata", "name"), "Required value: name is required", "give it a name")
+        return None
+    if not isinstance(name, str) or not isinstance(namespace, str):
+        return None
+    own_namespace = namespace if kind.namespaced else ""
+    return Manifest(kind.name, own_namespace, name, raw, place.document.file, place.line())
+
+
+def _type_of(value: Any) -> str:
+    for word, python in (("boolean", bool), *_TYPES.items(), ("number", float)):
+        if isinstance(value, python):
+            return word
+    return "nothing"
+
+
+def _check(value: Any, shape: Shape, path: Path, place: _Place) -> None:
+    """Note all that is wrong with the value and below it; null counts as not given."""
+    if value is None or shape.type == "any":
+        return
+    if shape.type in _QUANTITIES:
+        _check_quantity(value, shape.type, path, place)
+    elif _type_of(value) != shape.type:
+        quote = shape.type == "string" and not isinstance(value, dict | list)
+        hint = "put it in quotes" if quote else ""
+        place.problem(path, f"expected {shape.type}, got {_type_of(value)}", hint)
+    elif shape.words and value not in shape.words:
+        words = [word for word in shape.words if word]
+        known = ", ".join(f'"{word}"' for word in words)
+        message = f'Unsupported value: "{value}": supported values: {known}'
+        place.problem(path, message, did_you_mean(value, words))
+    elif isinstance(value, dict):
+        _check_fields(value, shape, path, place)
+    elif isinstance(value, list) and shape.items is not None:
+        for index, item in enumerate(value):
+            _check(item, shape.items, (*path, index), place)
+
+
+def _check_quantity(value: Any, unit: str, path: Path, place: _Place) -> None:
+    try:
+        _QUANTITIES[unit](value)
+    except ValueError as error:
+        place.problem(path, f"Invalid value: {value!r}: {error}", "write 500m, 2 or 2Gi")
+
+
+def _check_fields(value: Mapping[str, Any], shape: Shape, path: Path, place: _Place) -> None:
+    for name, item in value.items():
+        if shape.fields is not None and name not in shape.fields:
+            message = f'unknown field "{_dotted((*path, name))}"'
+            hint = did_you_mean(name, list(shape.fields)) or _version_hint(name, path, place)
+            place.problem((*path, name), message, hint)
+            continue
+        below = shape.fields[name] if shape.fields is not None else shape.items
+        if below is not None:
+            _check(item, below, (*path, name), place)
+
+
+def _version_hint(name: str, path: Path, place: _Place) -> str:
+    """Which other version of the kind has this field of the spec, in any edition."""
+    if path != ("spec",):
+        return ""
+    raw = place.document.value
+    for step in place.base:
+        raw = raw[step]
+    for table in KINDS.values():
+        kind = table.get(raw["kind"])
+        for version, shape in (kind.shapes if kind else {}).items():
+            spec = shape.fields.get("spec") if shape.fields else None
+            if spec is not None and spec.fields is not None and name in spec.fields:
+                return f"it is a field of {version}"
+    return ""
+
+
+def to_vm(manifest: Manifest, edition: str) -> VirtualMachine:
+    """The VirtualMachine that a parsed manifest asks for; what it omits stays empty.
+
+    `spec.image.name` goes before `spec.imageName`. `extra` keeps every field that `VMSpec` has no
+    place for, and also `image` and `policies` as written (their kinds are there), and `imageName`
+    if both image fields are given, for the rule that they must agree (I-03).
+    """
+    kinds(edition)
+    spec = _given(manifest.raw.get("spec"))
+    metadata = _given(manifest.raw.get("metadata"))
+    image = _given(spec.get("image")).get("name") or ""
+    extra = {name: value for name, value in spec.items() if name not in _OWN_FIELDS}
+    if image and spec.get("imageName"):
+        extra["imageName"] = spec["imageName"]
+    power = _capital(spec.get("powerState") or "")
+    return VirtualMachine(
+        key=f"{manifest.namespace}/{manifest.name}",
+        labels=dict(_given(metadata.get("labels"))),
+        annotations=dict(_given(metadata.get("annotations"))),
+        spec=VMSpec(
+            class_name=spec.get("className") or "",
+            image_name=image or spec.get("imageName") or "",
+            storage_class=spec.get("storageClass") or "",
+            power_state=PowerState(power) if power else None,
+            power_off_mode=_capital(spec.get("powerOffMode") or ""),
+            min_hardware_version=spec.get("minHardwareVersion") or 0,
+            policies=tuple(item.get("name", "") for item in spec.get("policies") or ()),
+            extra=extra,
+        ),
+    )
+
+
+def _given(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _capital(word: str) -> str:
+    """The v1alpha2 spelling of a v1alpha1 word; a later spelling is kept."""
+    return word[:1].upper() + word[1:]
+
+
+def _spelled(word: str, version: str) -> str:
+    return word[:1].lower() + word[1:] if version == "v1alpha1" else word
+
+
+def to_class(manifest: Manifest, edition: str) -> VMClass:
+    """The VMClass of a parsed manifest: reservations of 0 and limits of None if it has none.
+
+    A DirectPath I/O device is named `0x10de:0x1eb8`, with `:label` after it if it has a custom
+    label, since such a device fits only hosts that carry the label.
+    """
+    kinds(edition)
+    spec = _given(manifest.raw.get("spec"))
+    hardware = _given(spec.get("hardware"))
+    resources = _given(_given(spec.get("policies")).get("resources"))
+    requests, limits = _given(resources.get("requests")), _given(resources.get("limits"))
+    return VMClass(
+        name=manifest.name,
+        namespace=manifest.namespace,
+        cpus=hardware.get("cpus") or 0,
+        memory_mib=memory_mib(hardware.get("memory") or 0),
+        cpu_reservation_milli=cpu_milli(requests.get("cpu") or 0),
+        memory_reservation_mib=memory_mib(requests.get("memory") or 0),
+        cpu_limit_milli=_limit(limits.get("cpu"), cpu_milli),
+        memory_limit_mib=_limit(limits.get("memory"), memory_mib),
+        devices=_devices(_given(hardware.get("devices"))),
+    )
+
+
+def _limit(value: object, read: Callable[[object], int]) -> int | None:
+    """A limit that is absent or zero is no limit (C-04)."""
+    amount = 0 if value is None else read(value)
+    return amount or None
+
+
+def _devices(devices: Mapping[str, Any]) -> dict[str, int]:
+    """Units by device name, in the order of first mention (C-08)."""
+    names = [item.get("profileName", "") for item in devices.get("vgpuDevices") or ()]
+    for item in devices.get("dynamicDirectPathIODevices") or ():
+        label = item.get("customLabel")
+        name = f"{item.get('vendorID') or 0:#06x}:{item.get('deviceID') or 0:#06x}"
+        names.append(f"{name}:{label}" if label else name)
+    return dict(Counter(names))
+
+
+def timestamp(second: float) -> str:
+    """A simulated second as Kubernetes prints times; second 0 is `1970-01-01T00:00:00Z`."""
+    return (EPOCH + timedelta(seconds=int(second))).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def to_raw(vm: VirtualMachine, edition: str) -> dict[str, Any]:
+    """The Kubernetes object of a VM in the newest version of the edition; empty fields left out.
+
+    Fields in `extra` are shown as they came, in the version in which they were applied.
+    """
+    kind = kinds(edition)["VirtualMachine"]
+    version = kind.versions[-1]
+    metadata = {
+        "name": vm.name,
+        "namespace": vm.namespace,
+        "uid": vm.uid,
+        "labels": dict(vm.labels),
+        "annotations": dict(vm.annotations),
+        "generation": vm.generation,
+        "resourceVersion": str(vm.resource_version),
+        "creationTimestamp": timestamp(vm.created_s),
+        "finalizers": [vm.finalizer] if vm.finalizer else [],
+    }
+    return {
+        "apiVersion": kind.api_versions[-1],
+        "kind": kind.name,
+        "metadata": _filled(metadata),
+        "spec": _raw_spec(vm.spec, version),
+        "status": _raw_status(vm, version),
+    }
+
+
+def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in ("", None, 0, [], {})}
+
+
+def _raw_spec(spec: VMSpec, version: str) -> dict[str, Any]:
+    own = {
+        "className": spec.class_name,
+        "imageName": spec.image_name,
+        "storageClass": spec.storage_class,
+        "powerState": _spelled(spec.power_state or "", version),
+        "powerOffMode": _spelled(spec.power_off_mode, version),
+        "minHardwareVersion": spec.min_hardware_version,
+    }
+    fields = dict(spec.extra) | _filled(own)
+    if version == "v1alpha1":
+        return fields
+    if spec.image_name:
+        fields["image"] = _given(spec.extra.get("image")) | {"name": spec.image_name}
+    references = {item.get("name"): item for item in spec.extra.get("policies") or ()}
+    policies = [references.get(name, {"name": name}) for name in spec.policies]
+    return fields | _filled({"policies": policies})
+
+
+def _raw_status(vm: VirtualMachine, version: str) -> dict[str, Any]:
+    """The status in the version's words (2.5); the Ready condition first, the others by type."""
+    status, old = vm.status, version == "v1alpha1"
+    in_order = sorted(status.conditions.values(), key=lambda c: (c.type != "Ready", c.type))
+    fields: dict[str, Any] = {
+        "powerState": _spelled(status.power_state, version),
+        "host" if version < "v1alpha4" else "nodeName": status.host,
+        "zone": status.zone,
+        "uniqueID": status.unique_id,
+        "biosUUID": status.bios_uuid,
+        "instanceUUID": status.instance_uuid,
+        "conditions": [_raw_condition(condition) for condition in in_order],
+    }
+    address = {"vmIp": status.ip} if old else {"network": _filled({"primaryIP4": status.ip})}
+    return _filled(fields | address | ({"phase": status.phase} if old else {}))
+
+
+def _raw_condition(condition: Condition) -> dict[str, Any]:
+    words = {name: getattr(condition, name) for name in ("type", "status", "reason", "message")}
+    return _filled(words) | {"lastTransitionTime": timestamp(condition.since_s)}
