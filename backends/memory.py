@@ -52,6 +52,13 @@ class MemoryPlant:
         else:
             self._go(run)
 
+    def boot(self, vm: str, ready: Callable[[], None]) -> None:
+        """See `vmsim.ports.Plant`."""
+        if self.durations.guest_boot_s:
+            self._after(self.durations.guest_boot_s, lambda _: ready())
+        else:
+            ready()
+
     def command(self, host: str, command: HostCommand, ended: HostEnded) -> None:
         """See `vmsim.ports.Plant`."""
         if command is HostCommand.FAIL:

@@ -69,7 +69,8 @@ class Observed:
     """What the hypervisor says about one VM now. `exists` False: no such VM.
 
     `busy` is the task that runs on the VM (P-23), `connected` is False while its host does not
-    respond (Q-07), `fault` is why the last request failed, until it is acknowledged.
+    respond (Q-07), `fault` is why the last request failed, until it is acknowledged. `reserved`:
+    the VM is off, and room is kept for the power-on that is to follow its creation.
     """
 
     exists: bool = False
@@ -80,6 +81,7 @@ class Observed:
     connected: bool = True
     ip: str = ""
     fault: Fault | None = None
+    reserved: bool = False
 
 
 ABSENT = Observed()

@@ -42,7 +42,8 @@ class Requirement:
 
     `devices` are pairs (device name, units). `datastores` are the acceptable ones ((): any).
     `zones` and `cluster` limit the candidates ('' or (): any). `only_host` names the one host
-    that may run it, or ''. A generation or hardware version of 0 asks for nothing.
+    that may run it, or ''. A generation or hardware version of 0 asks for nothing. `policies`
+    are the compute policies of the VM; no filter reads them, the cluster role does.
     """
 
     cpus: int
@@ -56,6 +57,7 @@ class Requirement:
     min_hardware_version: int = 0
     min_cpu_generation: int = 0
     only_host: str = ""
+    policies: tuple[str, ...] = ()
 
 
 def needs(requirement: Requirement, inventory: Inventory) -> Needs:
@@ -285,6 +287,7 @@ class Placer:
         self.inventory = inventory
         self._policy = policy
         self._shapes: dict[Requirement, Shape] = {}
+        self._refusals: dict[Requirement, tuple[int, dict[str, str]]] = {}
 
     def shape(self, requirement: Requirement) -> Shape:
         """The shape of `requirement`: the same object for equal requirements."""
@@ -298,6 +301,7 @@ class Placer:
         scores = shape.refresh(self.inventory, self._policy)
         if len(scores) == 0:
             return -1
+        self.inventory.forget(4 * len(scores) + 4096)
         best = int(scores.argmax())
         return best if scores[best] > -np.inf else -1
 
@@ -307,6 +311,10 @@ class Placer:
         Hosts outside the VM's zone or cluster are not candidates and are left out.
         """
         inventory = self.inventory
+        changes = inventory.forgotten + len(inventory.touched) + inventory.topology
+        known = self._refusals.get(requirement)
+        if known and known[0] == changes:
+            return known[1]
         reasons: dict[str, str] = {}
         first: list[Filter | None] = [None] * len(inventory)
         for filter_ in FILTERS:
@@ -318,6 +326,7 @@ class Placer:
         for host, refused in zip(inventory.hosts, first, strict=True):
             if refused is not None and refused is not FILTERS[0]:
                 reasons[host.name] = refused.fault
+        self._refusals[requirement] = (changes, reasons)
         return reasons
 
 

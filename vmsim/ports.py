@@ -78,6 +78,10 @@ class Plant(Protocol):
         """Queue the task; call `ended` once, maybe before this returns."""
         ...
 
+    def boot(self, vm: str, ready: Callable[[], None]) -> None:
+        """Let the guest of a VM that was powered on start; call `ready` when it is up."""
+        ...
+
     def command(self, host: str, command: HostCommand, ended: HostEnded) -> None:
         """Do this to the host, then call `ended`; a failing host takes its tasks down with it."""
         ...

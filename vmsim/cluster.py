@@ -1,0 +1,135 @@
+"""A vSphere cluster as its users meet it: asked to create or power on a VM, it chooses the host.
+
+`Cluster` is the `Hypervisor` of every mode in which the cluster role is ours. A request either
+starts a task or leaves a fault on the VM; nothing is queued here, because the VM role asks again.
+"""
+
+from dataclasses import dataclass, replace
+
+from vmsim.actions import Cause, Fault, Observed, Verb
+from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED, Eviction, restart_host
+from vmsim.fleet import Fleet, Guest
+from vmsim.objects import HostState, PowerState
+from vmsim.placement import Requirement
+from vmsim.ports import Changed
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPolicy:
+    """How our cluster role behaves; every field is a parameter of the scenario."""
+
+    eviction: Eviction = Eviction.POWER_OFF
+    vgpu_hot_migrate: bool = False
+    high_availability: bool = True
+
+
+class Cluster:
+    """See `vmsim.ports.Hypervisor` for what each method promises."""
+
+    def __init__(self, fleet: Fleet, policy: ClusterPolicy) -> None:
+        self.fleet = fleet
+        self._policy = policy
+
+    def observe(self, key: str) -> Observed:
+        """What is known of the VM now."""
+        return self.fleet.observe(key)
+
+    def subscribe(self, changed: Changed) -> None:
+        """Call `changed` after each change of a VM."""
+        self.fleet.subscribe(changed)
+
+    def acknowledge(self, key: str) -> None:
+        """Forget the VM's fault; a VM that was never made is forgotten altogether."""
+        guest = self.fleet.guests[key]
+        guest.fault = None
+
+    def create(self, key: str, requirement: Requirement, power_on: bool) -> None:
+        """Make the VM on the best host, claiming its room when it is to be powered on.
+
+        When no host has room and there is one candidate cluster, the VM is made all the same
+        (nobody is asked before a creation there, Z-10) and its power-on will fail. With several
+        candidates the placement itself fails and there is no VM (Q-09).
+        """
+        fleet = self.fleet
+        guest = fleet.enrol(key, requirement)
+        row = fleet.place(requirement if power_on else _idle(requirement))
+        has_room = row >= 0
+        if not has_room and self._candidate_clusters(requirement) == 1:
+            row = fleet.place(_idle(requirement))
+        if row < 0:
+            guest.fault = fleet.refuse(guest, Verb.CREATE, requirement)
+            return
+        fleet.enrol(key, self._settled(requirement, row))
+        if power_on and has_room:
+            fleet.reserve(guest, row)
+        fleet.start(guest, Verb.CREATE, row, Cause.USER)
+
+    def power_on(self, key: str) -> None:
+        """Power the VM on where its room is reserved, else on the best host of its cluster."""
+        fleet = self.fleet
+        guest = fleet.guests[key]
+        if guest.reserved:
+            if fleet.inventory.states[guest.row] is HostState.UP:
+                fleet.start(guest, Verb.POWER_ON, guest.row, Cause.USER)
+                return
+            fleet.unreserve(guest)
+        requirement = self._startable(guest)
+        row = fleet.place(requirement)
+        if row < 0:
+            fault = fleet.refuse(guest, Verb.POWER_ON, requirement)
+            guest.fault = self._with_keys(guest, requirement, fault)
+            return
+        fleet.start(guest, Verb.POWER_ON, row, Cause.USER)
+
+    def power_off(self, key: str) -> None:
+        """Power the VM off; for a VM that is off, give up the room reserved for it."""
+        guest = self.fleet.guests[key]
+        if guest.power is PowerState.OFF:
+            self.fleet.unreserve(guest)
+        else:
+            self.fleet.start(guest, Verb.POWER_OFF, -1, Cause.USER)
+
+    def suspend(self, key: str) -> None:
+        """Suspend the VM."""
+        self.fleet.start(self.fleet.guests[key], Verb.SUSPEND, -1, Cause.USER)
+
+    def destroy(self, key: str) -> None:
+        """Delete the VM."""
+        self.fleet.start(self.fleet.guests[key], Verb.DESTROY, -1, Cause.USER)
+
+    def _startable(self, guest: Guest) -> Requirement:
+        """What the VM asks of a host for a power-on: after an eviction maybe its own host."""
+        requirement = guest.requirement
+        if not guest.evicted_from:
+            return requirement
+        own = restart_host(guest.evicted_from, self._policy.eviction, requirement.policies)
+        return replace(requirement, only_host=own) if own else requirement
+
+    def _with_keys(self, guest: Guest, requirement: Requirement, fault: Fault) -> Fault:
+        """Add vSphere's message keys to the refusal of a VM that maintenance powered off."""
+        if not guest.evicted_from or self._policy.eviction is not Eviction.POLICY:
+            return fault
+        keys = [HOST_IN_MAINTENANCE]
+        if requirement.only_host:
+            keys.append(OWN_HOST_REQUIRED)
+        return replace(fault, keys=tuple(keys))
+
+    def _candidate_clusters(self, requirement: Requirement) -> int:
+        zones = requirement.zones
+        hosts = self.fleet.inventory.hosts
+        return len({host.cluster for host in hosts if not zones or host.zone in zones})
+
+    def _settled(self, requirement: Requirement, row: int) -> Requirement:
+        """The requirement of a VM that now belongs to a cluster and lies on a datastore."""
+        host = self.fleet.inventory.hosts[row]
+        wanted = requirement.datastores or host.datastores
+        datastore = next((name for name in host.datastores if name in wanted), "")
+        kept = (datastore,) if datastore else ()
+        return replace(requirement, cluster=host.cluster, zones=(), datastores=kept)
+
+
+def _idle(requirement: Requirement) -> Requirement:
+    """The requirement of a VM that lies on a host without running: it takes no room."""
+    return replace(
+        requirement, cpus=0, memory_mib=0, cpu_reservation_mhz=0, memory_reservation_mib=0
+    )

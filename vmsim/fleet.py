@@ -1,0 +1,259 @@
+"""The VMs on the hosts, as our cluster role knows them, and the tasks that change them.
+
+A `Guest` is a VM that the hypervisor holds: where it is, whether it runs, which task it is busy
+with, and on which row it has claimed room. `Fleet` starts tasks and applies their outcome; it
+decides nothing about *which* task or *which* host.
+
+Room: a powered-on VM holds its room; a task that will run the VM somewhere claims the room there
+when it starts. A powered-off VM holds none, except between a creation and its power-on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vmsim.actions import ABSENT, Cause, Fault, Observed, Task, Verb
+from vmsim.inventory import Inventory
+from vmsim.objects import HostState, PowerState
+from vmsim.placement import Placer, Requirement, Shape, summary
+from vmsim.ports import Changed, Plant
+from vmsim.trace import Trace
+
+EVENTS = {
+    Verb.CREATE: "VmCreated",
+    Verb.POWER_ON: "VmPoweredOn",
+    Verb.POWER_OFF: "VmPoweredOff",
+    Verb.SUSPEND: "VmSuspended",
+    Verb.MIGRATE: "VmMigrated",
+    Verb.DESTROY: "VmRemoved",
+}
+"""Kind of the record of a task that succeeded: vSphere's event names."""
+
+RUNS_AFTER = {Verb.POWER_ON: PowerState.ON, Verb.SUSPEND: PowerState.SUSPENDED}
+
+
+@dataclass(slots=True)
+class Guest(Observed):
+    """A VM on a host. `row` is where it is, `claim` and `target` are rows with claimed room
+    (-1: none): `claim` for running where it is, `target` for the task under way. `generation` is
+    the CPU generation it was powered on with: a live migration must find the same or a newer."""
+
+    key: str = ""
+    requirement: Requirement = field(default_factory=lambda: Requirement(0, 0))
+    shape: Shape | None = None
+    row: int = -1
+    claim: int = -1
+    target: int = -1
+    cause: Cause = Cause.USER
+    boots: int = 0
+    generation: int = 0
+    serial: int = 0
+    lost_power: bool = False
+    evicted_from: str = ""
+    refused: str = ""
+
+
+class Fleet:
+    """Guests by key and by host, over an inventory; see the module docstring."""
+
+    def __init__(self, placer: Placer, plant: Plant, trace: Trace) -> None:
+        self.placer = placer
+        self.inventory: Inventory = placer.inventory
+        self.trace = trace
+        self.guests: dict[str, Guest] = {}
+        self.residents: list[dict[str, Guest]] = [{} for _ in self.inventory.hosts]
+        self.on_room: Callable[[], None] = _nothing
+        self.on_settled: Callable[[int], None] = _nothing_with
+        self._plant = plant
+        self._changed: list[Changed] = []
+        self._serial = 0
+
+    def subscribe(self, changed: Changed) -> None:
+        """See `vmsim.ports.Hypervisor`."""
+        self._changed.append(changed)
+
+    def observe(self, key: str) -> Observed:
+        """See `vmsim.ports.Hypervisor`."""
+        return self.guests.get(key, ABSENT)
+
+    def enrol(self, key: str, requirement: Requirement) -> Guest:
+        """The guest `key`, made known (not yet existing) when it is new."""
+        guest = self.guests.get(key)
+        if guest is None:
+            self._serial += 1
+            guest = self.guests[key] = Guest(key=key, serial=self._serial)
+        guest.requirement = requirement
+        guest.shape = self.placer.shape(requirement)
+        return guest
+
+    def place(self, requirement: Requirement) -> int:
+        """Row of the best host for such a VM, or -1."""
+        return self.placer.place(self.placer.shape(requirement))
+
+    def start(self, guest: Guest, verb: Verb, row: int, cause: Cause) -> None:
+        """Start `verb` on the guest; `row` is the destination of a creation, power-on or move."""
+        inventory = self.inventory
+        guest.busy = verb
+        guest.cause = cause
+        guest.fault = None
+        if verb in (Verb.POWER_ON, Verb.MIGRATE) and guest.claim != row:
+            self._claim(guest, row)
+        source = guest.host
+        host = inventory.hosts[row].name if row >= 0 else source
+        requirement = guest.requirement
+        datastore = self._datastore(requirement, row) if row >= 0 else ""
+        task = Task(verb, guest.key, source, host, cause, requirement.cpus)
+        task.memory_mib = requirement.memory_mib
+        task.datastore = datastore
+        self._plant.start(task, self._ended)
+        if guest.busy is verb:
+            data = {"verb": verb.value, "host": host, "cause": cause.value}
+            self.trace.write("cluster", "TaskStarted", guest.key, data)
+
+    def reserve(self, guest: Guest, row: int) -> None:
+        """Claim room on `row` for the power-on that will follow the guest's creation."""
+        assert guest.shape is not None
+        self.inventory.claim(guest.shape.needs, row)
+        guest.claim = row
+        guest.reserved = True
+
+    def unreserve(self, guest: Guest) -> None:
+        """Give back what `reserve` took."""
+        guest.reserved = False
+        self._release(guest)
+
+    def refuse(self, guest: Guest, verb: Verb, requirement: Requirement) -> Fault:
+        """The fault of a VM that no host fits; the reasons are recorded when they change."""
+        reasons = self.placer.refusals(requirement)
+        counted = summary(reasons) or "no candidate hosts"
+        if guest.refused != counted:
+            guest.refused = counted
+            data = {"verb": verb.value, "summary": counted, "hosts": reasons}
+            self.trace.write("cluster", "NoCompatibleHost", guest.key, data)
+        return Fault("NoCompatibleHost", counted)
+
+    def lose_power(self, guest: Guest) -> None:
+        """The guest's host is gone: it stops at once, without a task."""
+        guest.connected = False
+        if guest.power is PowerState.ON:
+            guest.lost_power = True
+            guest.power = PowerState.OFF
+            guest.ip = ""
+        guest.reserved = False
+        self._release(guest)
+
+    def notify(self, guest: Guest, *, requested: bool) -> None:
+        """Tell the subscribers that the guest changed."""
+        for changed in self._changed:
+            changed(guest.key, requested)
+
+    def _ended(self, task: Task, fault: Fault | None) -> None:
+        guest = self.guests[task.vm]
+        guest.busy = None
+        if fault is None:
+            self._apply(guest, task)
+        else:
+            self._roll_back(guest, task, fault)
+        if guest.row >= 0:
+            self.on_settled(guest.row)
+        self.notify(guest, requested=guest.cause is Cause.USER)
+
+    def _apply(self, guest: Guest, task: Task) -> None:
+        verb = task.verb
+        data = {"host": task.host, "cause": task.cause.value}
+        if verb is Verb.CREATE:
+            guest.exists = True
+            self._move_to(guest, self.inventory.row_of[task.host])
+        elif verb in (Verb.POWER_ON, Verb.MIGRATE):
+            if task.source != task.host:
+                data["from"] = task.source
+            if guest.target >= 0:
+                self._release(guest)
+                guest.claim, guest.target = guest.target, -1
+            self._move_to(guest, guest.claim)
+            if verb is Verb.POWER_ON:
+                self._runs(guest)
+        elif verb is Verb.DESTROY:
+            self._release(guest)
+            del self.guests[guest.key]
+            del self.residents[guest.row][guest.key]
+            guest.exists = False
+        else:
+            guest.power = RUNS_AFTER.get(verb, PowerState.OFF)
+            guest.ip = ""
+            self._release(guest)
+        guest.refused = ""
+        self.trace.write("cluster", EVENTS[verb], guest.key, data)
+
+    def _runs(self, guest: Guest) -> None:
+        guest.power = PowerState.ON
+        guest.reserved = False
+        guest.lost_power = False
+        guest.evicted_from = ""
+        guest.generation = self.inventory.hosts[guest.row].cpu_generation
+        guest.boots += 1
+        boot = guest.boots
+
+        def ready() -> None:
+            if guest.boots == boot and guest.power is PowerState.ON:
+                guest.ip = _address(guest.serial)
+                self.notify(guest, requested=False)
+
+        self._plant.boot(guest.key, ready)
+
+    def _roll_back(self, guest: Guest, task: Task, fault: Fault) -> None:
+        if guest.target >= 0:
+            assert guest.shape is not None
+            self.inventory.release(guest.shape.needs, guest.target)
+            guest.target = -1
+            self.on_room()
+        elif task.verb in (Verb.CREATE, Verb.POWER_ON):
+            guest.reserved = False
+            self._release(guest)
+        if guest.cause is Cause.USER:
+            guest.fault = fault
+        data = {"verb": task.verb.value, "host": task.host, "fault": str(fault)}
+        self.trace.write("cluster", "TaskFailed", guest.key, data)
+
+    def _claim(self, guest: Guest, row: int) -> None:
+        assert guest.shape is not None
+        self.inventory.claim(guest.shape.needs, row)
+        if guest.claim < 0:
+            guest.claim = row
+        else:
+            guest.target = row
+
+    def _release(self, guest: Guest) -> None:
+        if guest.claim >= 0:
+            assert guest.shape is not None
+            self.inventory.release(guest.shape.needs, guest.claim)
+            guest.claim = -1
+            self.on_room()
+
+    def _move_to(self, guest: Guest, row: int) -> None:
+        if guest.row != row:
+            if guest.row >= 0:
+                self.residents[guest.row].pop(guest.key, None)
+                self.on_settled(guest.row)
+            guest.row = row
+            self.residents[row][guest.key] = guest
+            host = self.inventory.hosts[row]
+            guest.host, guest.zone = host.name, host.zone
+        guest.connected = self.inventory.states[row] is not HostState.DOWN
+
+    def _datastore(self, requirement: Requirement, row: int) -> str:
+        mounted = self.inventory.hosts[row].datastores
+        wanted = requirement.datastores or mounted
+        return next((name for name in mounted if name in wanted), "")
+
+
+def _address(serial: int) -> str:
+    """A private address that differs for each of 16 million VMs."""
+    return f"10.{serial >> 16 & 255}.{serial >> 8 & 255}.{serial & 255}"
+
+
+def _nothing() -> None:
+    return None
+
+
+def _nothing_with(row: int) -> None:
+    return None

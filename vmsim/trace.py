@@ -1,0 +1,132 @@
+"""What happened, in order: the one source of everything that is shown or reported.
+
+A trace is a file of JSON lines. The first line is the header: what was run, with which seed,
+edition, versions and assumptions. Every other line is a record: `t` (simulated seconds), `n`
+(sequence number), `source`, `kind`, `object` and `data`. The digest is the SHA-256 of the record
+lines, so equal digests mean the same story; the header is not part of it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from vmsim.problems import BadInput, Problem
+
+LINES_PER_WRITE = 512
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One thing that happened to `object` at second `t`, as `source` saw it."""
+
+    t: float
+    n: int
+    source: str
+    kind: str
+    object: str
+    data: dict[str, Any]
+
+
+Listener = Callable[[Record], None]
+
+
+class Trace:
+    """Writes records to a file (or nowhere), and tells listeners as it does.
+
+    `now` gives the simulated second. Close it to have everything on disk, also after a failure.
+    """
+
+    def __init__(self, now: Callable[[], float], sink: BinaryIO | None = None) -> None:
+        self._now = now
+        self._sink = sink
+        self._encode = msgspec.json.Encoder().encode
+        self._lines: list[bytes] = []
+        self._hash = hashlib.sha256()
+        self._listeners: list[Listener] = []
+        self.count = 0
+
+    def write_header(self, header: dict[str, Any]) -> None:
+        """Write the first line; must come before any record."""
+        assert self.count == 0, "the header comes first"
+        if self._sink:
+            self._sink.write(self._encode({"header": header}) + b"\n")
+
+    def write(
+        self, source: str, kind: str, object_: str, data: dict[str, Any] | None = None
+    ) -> None:
+        """Append one record and tell the listeners."""
+        self.count += 1
+        record = Record(round(self._now(), 6), self.count, source, kind, object_, data or {})
+        self._lines.append(self._encode(record))
+        if len(self._lines) >= LINES_PER_WRITE:
+            self._flush()
+        for listener in self._listeners:
+            listener(record)
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with every record from now on."""
+        self._listeners.append(listener)
+
+    def digest(self) -> str:
+        """SHA-256 of the record lines so far, in hexadecimal."""
+        self._flush()
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Put everything on disk and close the file."""
+        self._flush()
+        if self._sink:
+            self._sink.close()
+
+    def _flush(self) -> None:
+        if self._lines:
+            block = b"\n".join(self._lines) + b"\n"
+            self._lines.clear()
+            self._hash.update(block)
+            if self._sink:
+                self._sink.write(block)
+                self._sink.flush()
+
+
+class _Head(msgspec.Struct):
+    header: dict[str, Any]
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of the trace at `path`; `BadInput` when it is not a trace."""
+    with _open(path) as file:
+        return _head(file, path)
+
+
+def read(path: Path) -> Iterator[Record]:
+    """The records of the trace at `path`, in order; `BadInput` at the first broken line."""
+    decode = msgspec.json.Decoder(Record).decode
+    with _open(path) as file:
+        _head(file, path)
+        for number, line in enumerate(file, start=2):
+            try:
+                yield decode(line)
+            except msgspec.DecodeError as error:
+                raise BadInput([_broken(path, number, str(error))]) from None
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadInput([Problem(reason, file=str(path), hint="name a trace file")]) from None
+
+
+def _head(file: BinaryIO, path: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(file.readline(1 << 26), type=_Head).header
+    except msgspec.DecodeError as error:
+        raise BadInput([_broken(path, 1, str(error))]) from None
+
+
+def _broken(path: Path, line: int, message: str) -> Problem:
+    hint = "a trace is what `vmsim run --trace FILE` writes"
+    return Problem(f"not a line of a trace: {message}", file=str(path), line=line, hint=hint)
