@@ -5,6 +5,7 @@ pages when there are many): reading 10,000 VMs one by one takes ten times as lon
 pairs of a moref and a mapping of property path to value; a path that is unset is absent.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -157,6 +158,27 @@ class Collector:
         specs = [vmodl.query.PropertyCollector.ObjectSpec(obj=ref) for ref in refs]
         with reaching(self._endpoint):
             return list(self._read(specs, kind, paths))
+
+    def as_xml(self, root: Any) -> str:
+        """The server's own XML for all properties of `root` and of every entity below it."""
+        collector = vmodl.query.PropertyCollector
+        with reaching(self._endpoint):
+            view = self._views.CreateContainerView(root, [], True)
+            step = collector.TraversalSpec(
+                name="view", path="view", skip=False, type=vim.view.ContainerView
+            )
+            objects = [collector.ObjectSpec(obj=view, skip=True, selectSet=[step])]
+            objects.append(collector.ObjectSpec(obj=root))
+            wanted = collector.PropertySpec(type=vim.ManagedEntity, all=True)
+            filter_spec = collector.FilterSpec(objectSet=objects, propSet=[wanted])
+            method = type(self._pages)._GetMethodInfo("RetrievePropertiesEx")
+            arguments = [[filter_spec], collector.RetrieveOptions()]
+            body = self._stub.SerializeRequest(self._pages, method, arguments)
+            headers = {"Cookie": self._stub.cookie, "SOAPAction": self._stub.versionId}
+            connection = self._stub.GetConnection()
+            with contextlib.closing(connection):
+                connection.request("POST", self._stub.path, body, headers)
+                return str(connection.getresponse().read(), "utf-8")
 
     def _read(self, objects: Sequence[Any], kind: Any, paths: Sequence[str]) -> Iterator[Read]:
         wanted = vmodl.query.PropertyCollector.PropertySpec(type=kind, pathSet=list(paths))

@@ -8,6 +8,7 @@ exceptions end here: a fault of vSphere becomes a `Fault`, a lost connection `Un
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -42,7 +43,7 @@ vmodl: Any = typed_vmodl
 
 @dataclass(frozen=True, slots=True)
 class NewVM:
-    """A VM to create; `datastore` '' takes the first one by name that the host mounts."""
+    """A VM to create; `datastore` '' takes the one of the host's that most hosts mount."""
 
     key: str
     host: str
@@ -64,12 +65,12 @@ class HostVerb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What creating a VM on a host needs: morefs of host, cluster and pool; names of datastores."""
+    """What a VM needs to go to a host: morefs of host, cluster and pool, datastores by moref."""
 
     host: str
     cluster: str
     pool: str
-    datastores: tuple[str, ...]
+    stores: dict[str, str]  # names, the most widely mounted first
 
 
 def as_fault(error: Any) -> Fault:
@@ -142,18 +143,21 @@ class Session:
         """Every host of the datacenter by name; also refreshes what `create` knows of hosts."""
         clusters = dict(self._read(vim.ComputeResource, ["name", "resourcePool"]))
         stores = {ref: str(read["name"]) for ref, read in self._read(vim.Datastore, ["name"])}
+        reads = self._read(vim.HostSystem, HOST_PATHS)
+        mounts = Counter(s._moId for _, read in reads for s in read.get("datastore", ()))
+        order = sorted(stores, key=lambda ref: (-mounts[ref], stores[ref]))
         seen: dict[str, HostSeen] = {}
         places: dict[str, _Place] = {}
-        for ref, read in self._read(vim.HostSystem, HOST_PATHS):
+        for ref, read in reads:
             cluster = clusters.get(read["parent"]._moId, {})
-            mounted = sorted(
-                stores[s._moId] for s in read.get("datastore", ()) if s._moId in stores
-            )
-            host = host_seen((ref, read), str(cluster.get("name", "")), tuple(mounted))
-            seen[host.name] = host
             pool = cluster.get("resourcePool")
+            here = {store._moId for store in read.get("datastore", ())}
+            mounted = {store: stores[store] for store in order if store in here}
+            names = tuple(sorted(mounted.values()))
+            host = host_seen((ref, read), str(cluster.get("name", "")), names)
+            seen[host.name] = host
             places[host.name] = _Place(
-                ref, read["parent"]._moId, pool._moId if pool else "", host.datastores
+                ref, read["parent"]._moId, pool._moId if pool else "", mounted
             )
         self._places = places
         return seen
@@ -169,6 +173,10 @@ class Session:
         self._vm_refs = {key: vm.moref for key, vm in seen.items()}
         return seen
 
+    def inventory_xml(self) -> str:
+        """All properties of all inventory objects, as the server wrote them; for small ones."""
+        return self._collector.as_xml(self._content.rootFolder)
+
     def submit(self, verb: Verb, key: str, host_name: str = "") -> TaskRef | Fault:
         """Start an operation on a VM; creating is `submit_create`.
 
@@ -180,14 +188,14 @@ class Session:
             return Fault("NotFound", f"no host {host_name}" if moref else f"no VM {key}")
         vm = vim.VirtualMachine(moref, self._stub)
         host = vim.HostSystem(place.host, self._stub) if place else None
-        calls: dict[Verb, Callable[[], Any]] = {
-            Verb.POWER_ON: lambda: vm.PowerOnVM_Task(host),
-            Verb.POWER_OFF: lambda: vm.PowerOffVM_Task(),
-            Verb.SUSPEND: lambda: vm.SuspendVM_Task(),
-            Verb.MIGRATE: lambda: vm.RelocateVM_Task(self._destination(vm, host_name), None),
-            Verb.DESTROY: lambda: vm.Destroy_Task(),
+        calls: dict[Verb, Callable[[], TaskRef | Fault]] = {
+            Verb.POWER_ON: lambda: self._start(lambda: vm.PowerOnVM_Task(host)),
+            Verb.POWER_OFF: lambda: self._start(vm.PowerOffVM_Task),
+            Verb.SUSPEND: lambda: self._start(vm.SuspendVM_Task),
+            Verb.MIGRATE: lambda: self._migrate(vm, host_name),
+            Verb.DESTROY: lambda: self._start(vm.Destroy_Task),
         }
-        started = self._start(calls[verb])
+        started = calls[verb]()
         gone = isinstance(started, Fault) and started.name == "ManagedObjectNotFound"
         if gone or verb is Verb.DESTROY:
             self._vm_names().pop(key, None)  # looked for again when it is named again
@@ -204,8 +212,9 @@ class Session:
             return Fault("NotFound", f"no host {new.host}")
         if new.key in self._vm_names():
             return Fault("DuplicateName", new.key)
-        store = new.datastore or min(place.datastores, default="")
-        if store not in place.datastores:
+        names = list(place.stores.values())
+        store = new.datastore or next(iter(names), "")
+        if store not in names:
             return Fault("NoCompatibleHost", f"{new.host} does not mount {store or 'a datastore'}")
         spec = vim.vm.ConfigSpec(
             name=to_inventory_name(new.key),
@@ -325,15 +334,26 @@ class Session:
         elif created:
             self._vm_names().pop(created, None)
 
-    def _destination(self, vm: Any, host_name: str) -> Any:
-        """Host, and the pool too when the host is in another cluster than the VM is now."""
+    def _migrate(self, vm: Any, host_name: str) -> TaskRef | Fault:
+        """Start a move; the pool is named too when the host is in another cluster.
+
+        Refused when the host does not mount the VM's datastores: vcsim allows it, and dies when
+        the VM is destroyed later.
+        """
         place = self._places[host_name]
+        try:
+            paths = ["runtime.host", "datastore"]
+            reads = self._collector.of([vm], vim.VirtualMachine, paths)
+        except vmodl.MethodFault as error:
+            return as_fault(error)
         spec = vim.vm.RelocateSpec(host=vim.HostSystem(place.host, self._stub))
         cluster_of = {known.host: known.cluster for known in self._places.values()}
-        for _, read in self._collector.of([vm], vim.VirtualMachine, ["runtime.host"]):
+        for _, read in reads:
+            if not {store._moId for store in read.get("datastore", ())} <= set(place.stores):
+                return Fault("NoCompatibleHost", f"{host_name} lacks a datastore of the VM")
             if cluster_of.get(read["runtime.host"]._moId) != place.cluster:
                 spec.pool = vim.ResourcePool(place.pool, self._stub)
-        return spec
+        return self._start(lambda: vm.RelocateVM_Task(spec, None))
 
     def _place(self, host_name: str) -> _Place | None:
         if host_name not in self._places:
