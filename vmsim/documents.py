@@ -31,9 +31,8 @@ _NOT_TEXT = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-
 _DOCUMENT_MARK = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_INT = re.compile(r"[-+]?[0-9]{1,30}")
-_OCTAL = re.compile(r"0o[0-7]{1,30}")
-_HEX = re.compile(r"0x[0-9a-fA-F]{1,30}")
+_INT = re.compile(r"[-+]?[0-9]{1,30}|0o[0-7]{1,30}|0x[0-9a-fA-F]{1,30}")
+_BASE = {"0o": 8, "0x": 16}
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
@@ -98,6 +97,10 @@ class _Open:
     size: int = 1
     height: int = 0
 
+    @property
+    def wants_key(self) -> bool:
+        return self.is_map and self.key is None
+
 
 class _Builder:
     """Builds documents from parser events, without recursion; one builder per file."""
@@ -132,15 +135,11 @@ class _Builder:
             self.problems.append(Problem(message, file=self.file, line=line, hint=hint))
 
     def _scalar(self, event: Any, line: int) -> None:
-        top = self.stack[-1] if self.stack else None
-        if top is not None and top.is_map and top.key is None:
-            plain = bool(event.implicit[0])
-            top.key = (event.value, line, plain)
-            if event.anchor:
-                self.anchors[event.anchor] = _Node(event.value, Lines(line))
+        if self.stack and self.stack[-1].wants_key:
+            self.stack[-1].key = (event.value, line, bool(event.implicit[0]))
+            self.anchors |= {event.anchor: _Node(event.value, Lines(line))} if event.anchor else {}
             return
-        node = _Node(self._value(event, line), Lines(line))
-        self._attach(node, line, event.anchor)
+        self._attach(_Node(self._value(event, line), Lines(line)), line, event.anchor)
 
     def _value(self, event: Any, line: int) -> Any:
         if event.tag in (None, "!"):
@@ -150,14 +149,11 @@ class _Builder:
             return event.value
         if event.tag in (f"{_TAG}{name}" for name in ("int", "float", "bool", "null")):
             return plain_scalar(event.value)
-        self.complain(
-            line, f"tag {event.tag} is not accepted", "write the plain value, or quote it"
-        )
+        self.complain(line, f"tag {event.tag} is not accepted", "write the value without a tag")
         return event.value
 
     def _open(self, event: Any, line: int) -> None:
-        top = self.stack[-1] if self.stack else None
-        if top is not None and top.is_map and top.key is None:
+        if self.stack and self.stack[-1].wants_key:
             raise _Unreadable(line, "a mapping key must be a plain word", "quote the key")
         is_map = isinstance(event, yaml.MappingStartEvent)
         if event.tag not in (None, "!", f"{_TAG}map", f"{_TAG}seq"):
@@ -169,31 +165,21 @@ class _Builder:
             raise _Unreadable(line, f"nested deeper than {DEPTH_MAX} levels")
 
     def _alias(self, name: str, line: int) -> None:
-        top = self.stack[-1] if self.stack else None
-        known = name in self.anchors
         node = self.anchors.get(name)
         if node is None:
-            why = "refers to itself" if known else "is not defined"
+            why = "refers to itself" if name in self.anchors else "is not defined"
             raise _Unreadable(line, f"alias *{name} {why}", "write the value out")
-        if top is not None and top.is_map and top.key is None:
-            if isinstance(node.value, dict | list):
-                raise _Unreadable(line, "a mapping key must be a plain word", "quote the key")
-            top.key = (str(node.value), line, False)
-            return
-        self._count(node.size, line)
-        copied = _Node(copy_of(node.value), node.lines, node.size, node.height)
-        self._attach(copied, line, None, counted=True)
+        if self.stack and self.stack[-1].wants_key:
+            raise _Unreadable(line, "a mapping key must be a plain word", "write the key out")
+        self.nodes += node.size - 1
+        if self.nodes <= NODES_MAX:
+            node = _Node(copy_of(node.value), node.lines, node.size, node.height)
+        self._attach(node, line, None)
 
-    def _count(self, nodes: int, line: int) -> None:
-        self.nodes += nodes
+    def _attach(self, node: _Node, line: int, anchor: str | None) -> None:
+        self.nodes += 1
         if self.nodes > NODES_MAX:
-            raise _Unreadable(
-                line, f"more than {NODES_MAX} values after aliases are expanded", "split the file"
-            )
-
-    def _attach(self, node: _Node, line: int, anchor: str | None, *, counted: bool = False) -> None:
-        if not counted:
-            self._count(1, line)
+            raise _Unreadable(line, f"more than {NODES_MAX} values, aliases expanded", "split it")
         if anchor:
             self.anchors[anchor] = node
         if not self.stack:
@@ -204,27 +190,21 @@ class _Builder:
         top = self.stack[-1]
         top.size += node.size
         top.height = max(top.height, node.height + 1)
-        if not top.is_map:
+        if top.key is None:
             top.children.append((len(top.children), line, node))
-        else:
-            assert top.key is not None
-            key, key_line, plain = top.key
-            node.merges = plain and key == _MERGE
-            top.children.append((key, key_line, node))
-            top.key = None
+            return
+        key, key_line, plain = top.key
+        node.merges = plain and key == _MERGE
+        top.children.append((key, key_line, node))
+        top.key = None
 
     def _close(self) -> None:
         done = self.stack.pop()
-        value: Any
-        if done.is_map:
-            value, under = self._mapping(done)
-        else:
-            value = [node.value for _, _, node in done.children]
-            under = {key: Lines(line, node.lines.under) for key, line, node in done.children}
+        value, under = self._mapping(done) if done.is_map else _sequence(done)
         node = _Node(value, Lines(done.line, under), done.size, done.height)
         self._attach(node, done.line, done.anchor)
 
-    def _mapping(self, done: _Open) -> tuple[dict[str, Any], dict[str | int, Lines]]:
+    def _mapping(self, done: _Open) -> tuple[Any, dict[str | int, Lines]]:
         value: dict[str, Any] = {}
         under: dict[str | int, Lines] = {}
         for key, line, node in done.children:
@@ -252,10 +232,13 @@ class _Builder:
                 self.complain(line, "<<: takes a mapping or a list of mappings")
                 continue
             lines = node.lines.under[index].under if several else node.lines.under
-            for name in source:
-                if name not in value:
-                    value[name] = source[name]
-                    under[name] = lines[name]
+            for name in [name for name in source if name not in value]:
+                value[name], under[name] = source[name], lines[name]
+
+
+def _sequence(done: _Open) -> tuple[Any, dict[str | int, Lines]]:
+    under = {key: Lines(line, node.lines.under) for key, line, node in done.children}
+    return [node.value for _, _, node in done.children], under
 
 
 def plain_scalar(text: str) -> Any:
@@ -268,11 +251,7 @@ def plain_scalar(text: str) -> Any:
     if text in _BOOL:
         return _BOOL[text]
     if _INT.fullmatch(text):
-        return int(text)
-    if _OCTAL.fullmatch(text):
-        return int(text, 8)
-    if _HEX.fullmatch(text):
-        return int(text, 16)
+        return int(text, _BASE.get(text[:2], 10))
     if _FLOAT.fullmatch(text) and not text.lstrip("+-").isdigit() and math.isfinite(float(text)):
         return float(text)
     return text
@@ -292,13 +271,12 @@ def load(text: str, file: str) -> list[Document]:
 
     After a syntax error reading goes on at the next `---`, to report what is wrong there too.
     """
-    if text.startswith("\ufeff"):
-        text = text[1:]
+    text = text.removeprefix("\ufeff")
     _refuse_binary(text, file)
     problems: list[Problem] = []
     documents: list[Document] = []
     start, offset, nodes = 0, 0, 0
-    while True:
+    while start >= 0 and len(problems) < PROBLEMS_MAX and nodes <= NODES_MAX:
         builder = _Builder(file, offset, problems, nodes)
         try:
             documents.extend(_documents(text[start:], builder))
@@ -308,9 +286,7 @@ def load(text: str, file: str) -> list[Document]:
             builder.complain(line, message, hint)
         nodes = builder.nodes
         start = _next_document(text, start, line - offset)
-        if start < 0 or len(problems) >= PROBLEMS_MAX or nodes > NODES_MAX:
-            break
-        offset = text.count("\n", 0, start)
+        offset = text.count("\n", 0, max(start, 0))
     if problems:
         raise BadInput(problems)
     return documents
@@ -331,28 +307,26 @@ def _explain(error: Exception, offset: int) -> tuple[int, str, str]:
     what = str(getattr(error, "problem", None) or error).splitlines()[0]
     context = getattr(error, "context", None)
     message = f"not valid YAML: {what}" + (f", {context}" if context else "")
-    hint = "indent with spaces, not tabs" if "\\t" in what or "tab" in what else ""
-    return line, message, hint or "check indentation, colons and quotes here and just above"
+    return line, message, "check colons, quotes and indentation (spaces only) here and above"
 
 
 def _next_document(text: str, start: int, line: int) -> int:
-    """Offset of the first `---` after the 1-based `line` of text[start:], or -1."""
+    """Offset of the first `---` after `start`, at or after the 1-based `line`; or -1."""
     at = start
-    for _ in range(line):
+    for _ in range(line - 1):
         at = text.find("\n", at) + 1
         if at == 0:
             return -1
-    match = _DOCUMENT_MARK.search(text, at)
+    match = _DOCUMENT_MARK.search(text, max(at, start + 1))
     return match.start() if match else -1
 
 
 def _refuse_binary(text: str, file: str) -> None:
     match = _NOT_TEXT.search(text)
-    if match is None:
-        return
-    line = text.count("\n", 0, match.start()) + 1
-    message = f"not a text file: character U+{ord(match[0]):04X}"
-    raise BadInput([Problem(message, file=file, line=line, hint="expected YAML or JSON in UTF-8")])
+    if match is not None:
+        line = text.count("\n", 0, match.start()) + 1
+        message = f"not a text file: character U+{ord(match[0]):04X}"
+        raise BadInput([Problem(message, "", file, line, "expected YAML or JSON in UTF-8")])
 
 
 def load_bytes(raw: bytes, file: str) -> list[Document]:
@@ -364,8 +338,7 @@ def load_bytes(raw: bytes, file: str) -> list[Document]:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         message = f"not UTF-8: byte 0x{raw[error.start]:02x}"
-        problem = Problem(message, file=file, line=line, hint="save the file as UTF-8 text")
-        raise BadInput([problem]) from None
+        raise BadInput([Problem(message, "", file, line, "save the file as UTF-8")]) from None
     return load(text, file)
 
 
@@ -423,9 +396,5 @@ def _bytes(path: Path) -> bytes:
 
 def _unopened(path: str, error: Exception) -> Problem:
     """Why a file or directory cannot be read, and what to do."""
-    if isinstance(error, FileNotFoundError):
-        return Problem("no such file or directory", file=path, hint="check the path")
-    if isinstance(error, PermissionError):
-        return Problem("permission denied", file=path, hint="make the file readable")
     reason = getattr(error, "strerror", None) or str(error)
-    return Problem(f"cannot be read: {reason}", file=path, hint="expected a YAML or JSON file")
+    return Problem(f"cannot be read: {reason}", file=path, hint="check path and permissions")

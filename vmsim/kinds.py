@@ -25,7 +25,8 @@ V1_TO_V6 = tuple(f"v1alpha{number}" for number in range(1, 7))
 class Shape:
     """What a value must look like.
 
-    `type` is string, integer, boolean, object, array, cpu or memory (quantities), or any.
+    `type` is string, integer, count (an integer of 0 or more), boolean, object, array, cpu or
+    memory (quantities), or any.
     `fields` names all fields of an object (None: any field); `items` is the shape of each item of
     an array, or of each value of an object without `fields`; `words` are the allowed strings.
     """
@@ -94,6 +95,7 @@ class Kind:
 ANY = Shape("any")
 STR = Shape("string")
 INT = Shape("integer")
+COUNT = Shape("count")
 BOOL = Shape("boolean")
 OBJECT = Shape("object")
 LIST = Shape("array")
@@ -132,7 +134,7 @@ _ALWAYS = {"imageName": STR, "className": STR, "storageClass": STR, "volumes": L
            "readinessProbe": OBJECT}  # fmt: skip
 _OLD = {"ports": LIST, "vmMetadata": OBJECT, "networkInterfaces": LIST, "resourcePolicyName": STR,
         "advancedOptions": OBJECT}  # fmt: skip
-_SINCE_2023_05 = {"nextRestartTime": STR, "minHardwareVersion": INT}
+_SINCE_2023_05 = {"nextRestartTime": STR, "minHardwareVersion": COUNT}
 _V2 = {
     "powerState": Shape("string", words=("", "PoweredOff", "PoweredOn", "Suspended")),
     "powerOffMode": _MODE, "suspendMode": _MODE, "restartMode": _MODE, "advanced": OBJECT,
@@ -180,19 +182,21 @@ _CLASS_SPEC = {
     "description": STR,
     "configSpec": OBJECT,
     "hardware": _object(
-        cpus=INT,
+        cpus=COUNT,
         memory=Shape("memory"),
         instanceStorage=OBJECT,
         devices=_object(
             vgpuDevices=_list(_object(profileName=STR)),
-            dynamicDirectPathIODevices=_list(_object(vendorID=INT, deviceID=INT, customLabel=STR)),
+            dynamicDirectPathIODevices=_list(
+                _object(vendorID=COUNT, deviceID=COUNT, customLabel=STR)
+            ),
         ),
     ),
     "policies": _object(resources=_object(requests=_AMOUNTS, limits=_AMOUNTS)),
 }
 _CLASS = _top(spec=Shape("object", fields=_CLASS_SPEC))
 _RESERVED_CLASS = _top(
-    spec=Shape("object", fields=_CLASS_SPEC | {"reservedProfileID": STR, "reservedSlots": INT})
+    spec=Shape("object", fields=_CLASS_SPEC | {"reservedProfileID": STR, "reservedSlots": COUNT})
 )
 _WITH_SPEC = _top(spec=OBJECT)
 _STORAGE_CLASS = _top(
@@ -347,6 +351,17 @@ def resolve(name: str, edition: str) -> Kind:
     every = [known for kind in kinds(edition).values() for known in kind.names]
     message = f'the server doesn\'t have a resource type "{name}"'
     raise BadInput([Problem(message, hint=did_you_mean(word, every))])
+
+
+def spec_versions(kind: str, name: str) -> tuple[str, ...]:
+    """The versions of a kind, in any edition, whose spec has the field, oldest first."""
+    found = {
+        version
+        for table in KINDS.values()
+        for version, shape in (table[kind].shapes.items() if kind in table else ())
+        if shape.fields is not None and name in (shape.fields.get("spec", ANY).fields or ())
+    }
+    return tuple(sorted(found))
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

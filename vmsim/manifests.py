@@ -8,13 +8,13 @@ without an image is a fine manifest. Spelling follows the API version: v1alpha1 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from vmsim.documents import Document
-from vmsim.kinds import KINDS, Kind, Shape, did_you_mean, kinds
+from vmsim.kinds import KINDS, Kind, Shape, did_you_mean, kinds, spec_versions
 from vmsim.objects import Condition, PowerState, VirtualMachine, VMClass, VMSpec
 from vmsim.problems import BadInput, Problem
 from vmsim.quantities import cpu_milli, memory_mib
@@ -26,7 +26,7 @@ _OWN_FIELDS = frozenset(
     ("className", "imageName", "storageClass", "powerState", "powerOffMode", "minHardwareVersion")
 )
 _TYPES: Mapping[str, type] = {"string": str, "integer": int, "object": dict, "array": list}
-_QUANTITIES: Mapping[str, Callable[[object], int]] = {"cpu": cpu_milli, "memory": memory_mib}
+_COUNT_MAX = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class _Place:
 
     document: Document
     base: Path
+    kind: str
     problems: list[Problem]
 
     def line(self, path: Path = ()) -> int:
@@ -78,31 +79,29 @@ def _dotted(path: Path) -> str:
 
 
 def parse(
-    documents: Iterable[Document], edition: str, default_namespace: str = "default"
+    documents: Sequence[Document], edition: str, default_namespace: str = "default"
 ) -> list[Manifest]:
     """The objects of the documents in order, lists expanded; BadInput with every problem."""
-    served = kinds(edition)
     problems: list[Problem] = []
     manifests: list[Manifest] = []
     first: dict[tuple[str, str, str], Manifest] = {}
     for document in documents:
         for raw, base in _objects(document.value, ()):
-            place = _Place(document, base, problems)
+            name = str(raw.get("kind")) if isinstance(raw, dict) else ""
+            place = _Place(document, base, name, problems)
             kind = _kind_of(raw, place, edition)
-            if kind is None:
-                continue
-            _check(raw, kind.shapes[_version(raw)], (), place)
-            manifest = _manifest(raw, served[kind.name], place, default_namespace)
+            manifest = _manifest(raw, kind, place, default_namespace) if kind else None
             if manifest is None:
                 continue
-            earlier = first.setdefault((kind.name, manifest.namespace, manifest.name), manifest)
+            earlier = first.setdefault((manifest.kind, manifest.namespace, manifest.name), manifest)
             if earlier is not manifest:
                 where = f"{earlier.file}:{earlier.line}"
-                message = f"{kind.name} {manifest.key} is already defined at {where}"
+                message = f"{manifest.kind} {manifest.key} is already defined at {where}"
                 place.problem(("metadata", "name"), message, "remove or rename one of them")
             manifests.append(manifest)
     if problems:
-        raise BadInput(problems)
+        files = {document.file: order for order, document in enumerate(documents)}
+        raise BadInput(sorted(problems, key=lambda problem: (files[problem.file], problem.line)))
     return manifests
 
 
@@ -118,10 +117,6 @@ def _objects(value: Any, base: Path) -> Iterator[tuple[Any, Path]]:
         return
     for index, item in enumerate(value["items"]):
         yield item, (*base, "items", index)
-
-
-def _version(raw: Mapping[str, Any]) -> str:
-    return str(raw["apiVersion"]).rpartition("/")[2]
 
 
 def _kind_of(raw: Any, place: _Place, edition: str) -> Kind | None:
@@ -158,7 +153,8 @@ def _kind_hint(name: str, edition: str) -> str:
 def _manifest(
     raw: dict[str, Any], kind: Kind, place: _Place, default_namespace: str
 ) -> Manifest | None:
-    """The manifest, or None after noting that it has no usable name."""
+    """The manifest with its faults noted, or None if it has no usable name."""
+    _check(raw, kind.shapes[raw["apiVersion"].rpartition("/")[2]], (), place)
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     name, namespace = metadata.get("name"), metadata.get("namespace") or default_namespace
@@ -182,8 +178,8 @@ def _check(value: Any, shape: Shape, path: Path, place: _Place) -> None:
     """Note all that is wrong with the value and below it; null counts as not given."""
     if value is None or shape.type == "any":
         return
-    if shape.type in _QUANTITIES:
-        _check_quantity(value, shape.type, path, place)
+    if shape.type in _AMOUNTS:
+        _check_amount(value, shape.type, path, place)
     elif _type_of(value) != shape.type:
         quote = shape.type == "string" and not isinstance(value, dict | list)
         hint = "put it in quotes" if quote else ""
@@ -200,39 +196,39 @@ def _check(value: Any, shape: Shape, path: Path, place: _Place) -> None:
             _check(item, shape.items, (*path, index), place)
 
 
-def _check_quantity(value: Any, unit: str, path: Path, place: _Place) -> None:
+def _count(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value <= _COUNT_MAX or isinstance(value, bool):
+        raise ValueError(f"must be an integer between 0 and {_COUNT_MAX}")
+    return value
+
+
+_AMOUNTS: Mapping[str, tuple[Callable[[object], int], str]] = {
+    "cpu": (cpu_milli, "write 500m or 2"),
+    "memory": (memory_mib, "write 512Mi or 2Gi"),
+    "count": (_count, "write a plain number"),
+}
+
+
+def _check_amount(value: Any, unit: str, path: Path, place: _Place) -> None:
+    read, hint = _AMOUNTS[unit]
     try:
-        _QUANTITIES[unit](value)
+        read(value)
     except ValueError as error:
-        place.problem(path, f"Invalid value: {value!r}: {error}", "write 500m, 2 or 2Gi")
+        place.problem(path, f"Invalid value: {value!r}: {error}", hint)
 
 
 def _check_fields(value: Mapping[str, Any], shape: Shape, path: Path, place: _Place) -> None:
     for name, item in value.items():
         if shape.fields is not None and name not in shape.fields:
             message = f'unknown field "{_dotted((*path, name))}"'
-            hint = did_you_mean(name, list(shape.fields)) or _version_hint(name, path, place)
+            elsewhere = spec_versions(place.kind, name) if path == ("spec",) else ()
+            hint = f"it is a field of {', '.join(elsewhere)}" if elsewhere else ""
+            hint = did_you_mean(name, list(shape.fields)) or hint
             place.problem((*path, name), message, hint)
             continue
         below = shape.fields[name] if shape.fields is not None else shape.items
         if below is not None:
             _check(item, below, (*path, name), place)
-
-
-def _version_hint(name: str, path: Path, place: _Place) -> str:
-    """Which other version of the kind has this field of the spec, in any edition."""
-    if path != ("spec",):
-        return ""
-    raw = place.document.value
-    for step in place.base:
-        raw = raw[step]
-    for table in KINDS.values():
-        kind = table.get(raw["kind"])
-        for version, shape in (kind.shapes if kind else {}).items():
-            spec = shape.fields.get("spec") if shape.fields else None
-            if spec is not None and spec.fields is not None and name in spec.fields:
-                return f"it is a field of {version}"
-    return ""
 
 
 def to_vm(manifest: Manifest, edition: str) -> VirtualMachine:

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 MIB = 1 << 20
 QUANTITY_MAX = (1 << 63) - 1
+CPU_MAX = (1 << 31) - 1
 
 _QUANTITY = re.compile(r"([+-]?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)([eEinumkKMGTP]*[-+]?[0-9]*)")
 _LIKE_A_QUANTITY = re.compile(r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)")
@@ -69,8 +70,15 @@ def _scale(suffix: str) -> Fraction:
 
 
 def cpu_milli(value: object) -> int:
-    """Thousandths of a core in a CPU quantity, rounded up: `"500m"` is 500, `"2"` is 2000."""
-    return _ceil(quantity(value) * 1000)
+    """Thousandths of a core in a CPU quantity, rounded up: `"500m"` is 500, `"2"` is 2000.
+
+    Over `CPU_MAX` cores is refused, which Kubernetes does not do: such a claim in MHz would not
+    fit 64 bits.
+    """
+    cores = quantity(value)
+    if cores > CPU_MAX:
+        raise ValueError(f"must be less than or equal to {CPU_MAX}")
+    return _ceil(cores * 1000)
 
 
 def memory_mib(value: object) -> int:
