@@ -4,6 +4,7 @@
 starts a task or leaves a fault on the VM; nothing is queued here, because the VM role asks again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from vmsim.actions import Cause, Fault, Observed, Verb
@@ -28,7 +29,9 @@ class Cluster:
 
     def __init__(self, fleet: Fleet, policy: ClusterPolicy) -> None:
         self.fleet = fleet
+        self.wake: Callable[[str], None] = _nobody
         self._policy = policy
+        self._refused: dict[Requirement, dict[str, None]] = {}
 
     def observe(self, key: str) -> Observed:
         """What is known of the VM now."""
@@ -57,8 +60,9 @@ class Cluster:
         if not has_room and self._candidate_clusters(requirement) == 1:
             row = fleet.place(_idle(requirement))
         if row < 0:
-            guest.fault = fleet.refuse(guest, Verb.CREATE, requirement)
+            guest.fault = self._refuse(guest, Verb.CREATE, requirement)
             return
+        self._waits_no_more(key, requirement)
         fleet.enrol(key, self._settled(requirement, row))
         if power_on and has_room:
             fleet.reserve(guest, row)
@@ -76,9 +80,10 @@ class Cluster:
         requirement = self._startable(guest)
         row = fleet.place(requirement)
         if row < 0:
-            fault = fleet.refuse(guest, Verb.POWER_ON, requirement)
+            fault = self._refuse(guest, Verb.POWER_ON, requirement)
             guest.fault = self._with_keys(guest, requirement, fault)
             return
+        self._waits_no_more(key, requirement)
         fleet.start(guest, Verb.POWER_ON, row, Cause.USER)
 
     def power_off(self, key: str) -> None:
@@ -96,6 +101,34 @@ class Cluster:
     def destroy(self, key: str) -> None:
         """Delete the VM."""
         self.fleet.start(self.fleet.guests[key], Verb.DESTROY, -1, Cause.USER)
+
+    def waiting(self) -> bool:
+        """Whether any request was refused and may be asked again."""
+        return bool(self._refused)
+
+    def use_room(self) -> None:
+        """Room came free: wake the longest waiting VM of each kind that fits now.
+
+        When it takes the room, and some is left, the next one of its kind is woken.
+        """
+        for requirement, keys in list(self._refused.items()):
+            if self.fleet.place(requirement) >= 0:
+                key = next(iter(keys))
+                self._waits_no_more(key, requirement)
+                self.wake(key)
+                if keys:
+                    self.fleet.on_room()
+
+    def _refuse(self, guest: Guest, verb: Verb, requirement: Requirement) -> Fault:
+        self._refused.setdefault(requirement, {})[guest.key] = None
+        return self.fleet.refuse(guest, verb, requirement)
+
+    def _waits_no_more(self, key: str, requirement: Requirement) -> None:
+        keys = self._refused.get(requirement)
+        if keys is not None:
+            keys.pop(key, None)
+            if not keys:
+                del self._refused[requirement]
 
     def _startable(self, guest: Guest) -> Requirement:
         """What the VM asks of a host for a power-on: after an eviction maybe its own host."""
@@ -126,6 +159,10 @@ class Cluster:
         datastore = next((name for name in host.datastores if name in wanted), "")
         kept = (datastore,) if datastore else ()
         return replace(requirement, cluster=host.cluster, zones=(), datastores=kept)
+
+
+def _nobody(key: str) -> None:
+    return None
 
 
 def _idle(requirement: Requirement) -> Requirement:

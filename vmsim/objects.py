@@ -6,7 +6,7 @@ later (`PoweredOn`); the older spelling is an edition's matter. A VM's key is `n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -94,6 +94,17 @@ class Condition:
     reason: str = ""
     message: str = ""
     since_s: float = 0.0
+
+    def says_the_same(self, other: "Condition") -> bool:
+        """Whether only the time differs."""
+        return self.status == other.status and (
+            (self.reason, self.message) == (other.reason, other.message)
+        )
+
+    def at(self, now_s: float, before: "Condition | None") -> "Condition":
+        """This condition with its time: that of the last change of `status`."""
+        kept = before is not None and before.status == self.status
+        return replace(self, since_s=before.since_s if before and kept else now_s)
 
 
 @dataclass(slots=True)

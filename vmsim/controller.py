@@ -1,0 +1,266 @@
+"""The VM role at work: visit each VM that is due, take its next step, report, come back later.
+
+All decisions are `reconcile.next_step` and `status.report`; this module carries them out. A visit
+goes on while steps end at once, and stops when something must be waited for: a task (the
+hypervisor tells when it ends), a back-off, an address, or nothing more to do. A periodic resync
+visits what is not settled, and what changed without the controller being told.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import simpy
+
+from vmsim.actions import Fault, Observed
+from vmsim.apiserver import ApiServer
+from vmsim.editions import Edition
+from vmsim.objects import ZONE_LABEL, Condition, PowerState, VirtualMachine
+from vmsim.placement import Requirement
+from vmsim.ports import Hypervisor
+from vmsim.prerequisites import prerequisites, unmet
+from vmsim.reconcile import Next, Step, next_step, requirement
+from vmsim.status import report
+from vmsim.trace import Trace
+from vmsim.workqueue import Backoff, WorkQueue
+
+STEPS_PER_VISIT = 16  # a VM takes at most five steps at once; more is a defect, not a wait
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When the VM role looks again. `watch`: it is told of changes that it did not ask for
+    (Q-11); else it finds them at the next resync. `wake_on_room`: waiting VMs are visited when a
+    host comes back or room comes free, instead of at their back-off (Q-12)."""
+
+    backoff: Backoff
+    resync_s: float
+    watch: bool
+    wake_on_room: bool
+
+
+class Surroundings:
+    """What a VM's creation needs to know beside the VM: answers kept until the catalog changes."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        edition: Edition,
+        storage: dict[str, tuple[str, ...]],
+        lowest_mhz: Callable[[], int],
+    ) -> None:
+        self.api = api
+        self.edition = edition
+        self._storage = storage
+        self._lowest_mhz = lowest_mhz
+        self._version = -1
+        self._conditions: dict[tuple[str, ...], tuple[tuple[Condition, ...], bool]] = {}
+        self._requirements: dict[tuple[object, ...], Requirement] = {}
+
+    def prerequisites(self, vm: VirtualMachine) -> tuple[tuple[Condition, ...], bool]:
+        """The conditions about what the VM names, and whether any of it is missing."""
+        self._forget_if_changed()
+        spec = vm.spec
+        key = (vm.namespace, spec.class_name, spec.image_name, spec.storage_class)
+        known = self._conditions.get(key)
+        if known is None:
+            found = prerequisites(vm, self.api.catalog, self.edition)
+            known = self._conditions[key] = (found, bool(unmet(found)))
+        return known
+
+    def requirement(self, vm: VirtualMachine) -> Requirement:
+        """What the VM asks of a host; its class must exist."""
+        self._forget_if_changed()
+        spec = vm.spec
+        key = (vm.namespace, spec.class_name, spec.storage_class, vm.zone, spec.policies)
+        known = self._requirements.get((*key, spec.min_hardware_version))
+        if known is None:
+            vm_class = self.api.catalog.vm_class(vm.namespace, spec.class_name)
+            assert vm_class is not None, f"class {spec.class_name} is a prerequisite"
+            known = requirement(
+                vm,
+                vm_class,
+                zones=tuple(self.api.catalog.zones(vm.namespace)),
+                datastores=self._storage.get(spec.storage_class, ()),
+                lowest_mhz=self._lowest_mhz(),
+            )
+            self._requirements[(*key, spec.min_hardware_version)] = known
+        return known
+
+    def _forget_if_changed(self) -> None:
+        if self._version != self.api.catalog.version:
+            self._version = self.api.catalog.version
+            self._conditions.clear()
+            self._requirements.clear()
+
+
+class Controller:
+    """The VM role of one run."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        surroundings: Surroundings,
+        hypervisor: Hypervisor,
+        retry: RetryPolicy,
+        trace: Trace,
+    ) -> None:
+        self._env = env
+        self._api = surroundings.api
+        self._edition = surroundings.edition
+        self._hypervisor = hypervisor
+        self._surroundings = surroundings
+        self._retry = retry
+        self._trace = trace
+        self._queue = WorkQueue(env, self._visit, retry.backoff)
+        self._unsettled: dict[str, None] = {}
+        self._failure: dict[str, Fault] = {}
+        self._said: dict[str, str] = {}
+        self._api.watch(self._queue.add, self._catalog_changed)
+        hypervisor.subscribe(self._vm_changed)
+        env.process(self._resync())
+
+    def wake(self, key: str) -> None:
+        """Room came free for this VM."""
+        if self._retry.wake_on_room:
+            self._queue.add(key)
+
+    def _visit(self, key: str) -> None:
+        vm = self._api.vms.get(key)
+        if vm is None:
+            self._forget(key)
+            return
+        conditions, missing = self._surroundings.prerequisites(vm)
+        for _ in range(STEPS_PER_VISIT):
+            seen = self._hypervisor.observe(key)
+            step = next_step(vm, seen, missing, self._edition)
+            if not self._carry_out(vm, seen, step, conditions):
+                break
+        else:
+            raise AssertionError(f"{key} takes no end of steps, the last was {step}")
+        if key in self._api.vms:
+            self._report(vm, self._hypervisor.observe(key), conditions)
+
+    def _carry_out(
+        self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]
+    ) -> bool:
+        """Take the step; the answer is whether there may be another one right now."""
+        key, what = vm.key, step.next
+        if what is Next.SETTLED:
+            self._queue.forget(key)
+            self._unsettled.pop(key, None)
+            self._failure.pop(key, None)
+            return False
+        self._unsettled[key] = None
+        if what is Next.RETRY:
+            self._fail(vm, seen, step, conditions)
+            return False
+        if what is Next.WAIT:
+            return False
+        if what is Next.WAIT_FOR_IP:
+            self._queue.forget(key)
+            self._failure.pop(key, None)
+            self._queue.add_after(key, self._edition.ip_requeue_s)
+            return False
+        if what is Next.ADD_FINALIZER:
+            self._api.set_finalizer(vm, self._edition.finalizer)
+        elif what is Next.REMOVE_FINALIZER:
+            self._say(key, self._edition.events.delete_success, "")
+            self._forget(key)
+            self._api.set_finalizer(vm, "")
+            return False
+        else:
+            self._request(vm, what)
+        return True
+
+    def _request(self, vm: VirtualMachine, what: Next) -> None:
+        hypervisor, key = self._hypervisor, vm.key
+        if what is Next.CREATE:
+            wanted = (vm.spec.power_state or PowerState.ON) is PowerState.ON
+            hypervisor.create(key, self._surroundings.requirement(vm), wanted)
+        elif what is Next.POWER_ON:
+            hypervisor.power_on(key)
+        elif what is Next.POWER_OFF:
+            hypervisor.power_off(key)
+        elif what is Next.SUSPEND:
+            hypervisor.suspend(key)
+        else:
+            hypervisor.destroy(key)
+
+    def _fail(
+        self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]
+    ) -> None:
+        """Say why, once; forget the fault; come back after the back-off (Q-01, Q-10)."""
+        key, events = vm.key, self._edition.events
+        if seen.fault is not None:
+            self._failure[key] = seen.fault
+            message = str(seen.fault)
+            self._hypervisor.acknowledge(key)
+        else:
+            missing = [f"{c.type}: {c.reason}" for c in unmet(conditions)]
+            message = ", ".join(missing) if not seen.exists else step.reason
+        failed = events.update_failure if seen.exists else events.create_failure
+        self._say(key, events.delete_failure if vm.deleting else failed, message)
+        delay_s = self._queue.retry(key)
+        data = {"after_s": round(delay_s, 6), "failures": self._queue.failures(key)}
+        self._trace.write("vm", "Requeued", key, data)
+
+    def _report(
+        self, vm: VirtualMachine, seen: Observed, conditions: tuple[Condition, ...]
+    ) -> None:
+        """Patch what changed of the status (T-13)."""
+        old = vm.status
+        new = report(vm, seen, conditions, self._failure.get(vm.key), self._edition)
+        data: dict[str, object] = {}
+        for name in ("phase", "power_state", "host", "zone", "ip"):
+            value = getattr(new, name)
+            if value != getattr(old, name):
+                setattr(old, name, value)
+                data[name] = value
+        for kind, condition in new.conditions.items():
+            before = old.conditions.get(kind)
+            if before is None or not condition.says_the_same(before):
+                old.conditions[kind] = condition.at(self._env.now, before)
+                data.setdefault("conditions", {})[kind] = [  # type: ignore[index]
+                    condition.status,
+                    condition.reason,
+                    condition.message,
+                ]
+        if seen.exists and not old.unique_id:
+            number = vm.uid[:8]
+            old.unique_id = f"vm-{int(number, 16)}"
+            old.bios_uuid = f"4210{number[:4]}-{number[4:]}-4000-8000-000000000000"
+            old.instance_uuid = f"5010{number[:4]}-{number[4:]}-4000-8000-000000000000"
+            data["unique_id"] = old.unique_id
+        if seen.zone and not vm.zone:
+            vm.labels = {**vm.labels, ZONE_LABEL: seen.zone}  # Z-06
+        if data:
+            self._trace.write("vm", "Status", vm.key, data)
+
+    def _say(self, key: str, reason: str, message: str) -> None:
+        """Emit an event, unless the last one of the VM said the same."""
+        text = f"{reason}: {message}"
+        if reason and self._said.get(key) != text:
+            self._said[key] = text
+            self._trace.write("vm", "Event", key, {"reason": reason, "message": message})
+
+    def _vm_changed(self, key: str, requested: bool) -> None:
+        if requested or self._retry.watch:
+            self._queue.add(key)
+        else:
+            self._unsettled[key] = None
+
+    def _catalog_changed(self) -> None:
+        for key in list(self._unsettled):
+            self._queue.add(key)
+
+    def _forget(self, key: str) -> None:
+        self._queue.forget(key)
+        for memory in (self._unsettled, self._failure, self._said):
+            memory.pop(key, None)
+
+    def _resync(self) -> Generator[simpy.Event, None, None]:
+        """Q-02; a visit of a VM that is settled would change nothing, so it is left out."""
+        while True:
+            yield self._env.timeout(self._retry.resync_s)
+            for key in list(self._unsettled):
+                self._queue.add(key)

@@ -1,0 +1,143 @@
+"""What is the next thing to do for one VM, given what is wanted and what is seen?
+
+One call, one step, nothing remembered: called again with the new observation it gives the next
+step, so it can be interrupted anywhere. The order of the questions is the controller's own
+(deletion, pause, finalizer, failure, task under way, creation, connection, power).
+Source: vm.md, "Working with VMs"; clauses X-01 to X-04, P-05 to P-25, Q-01 to Q-10.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vmsim.actions import Observed
+from vmsim.editions import Edition
+from vmsim.objects import PowerState, VirtualMachine, VMClass
+from vmsim.placement import Requirement
+
+PAUSED = ("vmoperator.vmware.com/paused", "vmoperator.vmware.com/pause-reconcile")
+HOLD_POWER_ON = "poweron.check.vmoperator.vmware.com/"
+HOLD_DELETE = "delete.check.vmoperator.vmware.com/"
+POWER_OFF_MODES_FROM_SUSPENDED = ("Hard", "TrySoft", "")
+
+
+class Next(StrEnum):
+    """The steps; those from CREATE to DESTROY are requests to the hypervisor."""
+
+    ADD_FINALIZER = "AddFinalizer"
+    REMOVE_FINALIZER = "RemoveFinalizer"
+    CREATE = "Create"
+    POWER_ON = "PowerOn"
+    POWER_OFF = "PowerOff"
+    SUSPEND = "Suspend"
+    DESTROY = "Destroy"
+    RETRY = "Retry"
+    WAIT = "Wait"
+    WAIT_FOR_IP = "WaitForIP"
+    SETTLED = "Settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do next, and for a wait, what is waited for."""
+
+    next: Next
+    reason: str = ""
+
+
+ADD_FINALIZER = Step(Next.ADD_FINALIZER)
+REMOVE_FINALIZER = Step(Next.REMOVE_FINALIZER)
+CREATE = Step(Next.CREATE)
+POWER_ON = Step(Next.POWER_ON)
+POWER_OFF = Step(Next.POWER_OFF)
+SUSPEND = Step(Next.SUSPEND)
+DESTROY = Step(Next.DESTROY)
+SETTLED = Step(Next.SETTLED)
+FAILED = Step(Next.RETRY, "the last request failed")
+UNMET = Step(Next.RETRY, "a prerequisite is missing")
+PAUSE = Step(Next.WAIT, "reconciliation is paused")
+TASK_RUNS = Step(Next.WAIT, "a task runs on the VM")
+DISCONNECTED = Step(Next.WAIT, "the VM's host does not respond")
+UNREADABLE = Step(Next.RETRY, "the VM's host does not respond")
+HELD = Step(Next.WAIT, "an annotation holds the VM")
+WAIT_FOR_IP = Step(Next.WAIT_FOR_IP, "the guest has no address yet")
+
+
+def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition) -> Step:
+    """The next step for `vm`; `unmet` tells whether something its creation needs is missing."""
+    if vm.deleting:
+        return _next_of_deletion(vm, seen)
+    if vm.annotations and any(name in vm.annotations for name in PAUSED):
+        return PAUSE
+    if not vm.finalizer:
+        return ADD_FINALIZER
+    if seen.fault is not None:
+        return FAILED
+    if seen.busy is not None:
+        return TASK_RUNS
+    if not seen.exists:
+        return UNMET if unmet else CREATE
+    if not seen.connected:
+        return DISCONNECTED if edition.waits_while_disconnected else UNREADABLE
+    return _next_of_power(vm, seen)
+
+
+def _next_of_deletion(vm: VirtualMachine, seen: Observed) -> Step:
+    if vm.annotations and any(
+        name in PAUSED or name.startswith(HOLD_DELETE) for name in vm.annotations
+    ):
+        return HELD
+    if seen.fault is not None:
+        return FAILED
+    if seen.busy is not None:
+        return TASK_RUNS
+    if not seen.exists:
+        return REMOVE_FINALIZER
+    if not seen.connected:
+        return UNREADABLE
+    return DESTROY if seen.power is PowerState.OFF else POWER_OFF
+
+
+def _next_of_power(vm: VirtualMachine, seen: Observed) -> Step:
+    wanted = vm.spec.power_state or PowerState.ON
+    if wanted is seen.power:
+        if wanted is PowerState.ON and not seen.ip:
+            return WAIT_FOR_IP
+        return POWER_OFF if seen.reserved else SETTLED
+    if wanted is PowerState.ON:
+        held = any(name.startswith(HOLD_POWER_ON) for name in vm.annotations)
+        return HELD if held else POWER_ON
+    if wanted is PowerState.SUSPENDED:
+        return SUSPEND if seen.power is PowerState.ON else SETTLED  # P-15
+    soft = seen.power is PowerState.SUSPENDED and (
+        vm.spec.power_off_mode not in POWER_OFF_MODES_FROM_SUSPENDED
+    )
+    return SETTLED if soft else POWER_OFF  # P-14
+
+
+def requirement(
+    vm: VirtualMachine,
+    vm_class: VMClass,
+    *,
+    zones: tuple[str, ...],
+    datastores: tuple[str, ...],
+    lowest_mhz: int,
+) -> Requirement:
+    """What the VM asks of a host (C-03, C-04, C-08, Z-01, Z-08).
+
+    `zones` are those of its namespace and `datastores` those of its storage class (empty: any).
+    `lowest_mhz` is the slowest core clock of all hosts, by which CPU requests become MHz.
+    """
+    references = vm.spec.extra.get("policies") or ()
+    kinds = tuple(str(item.get("kind", "")) for item in references if isinstance(item, dict))
+    return Requirement(
+        cpus=vm_class.cpus,
+        memory_mib=vm_class.memory_mib,
+        cpu_reservation_mhz=-(-vm_class.cpu_reservation_milli * lowest_mhz // 1000),
+        memory_reservation_mib=vm_class.memory_reservation_mib,
+        devices=tuple(vm_class.devices.items()),
+        zones=(vm.zone,) if vm.zone else zones,
+        datastores=datastores,
+        min_hardware_version=max(vm.spec.min_hardware_version, vm_class.min_hardware_version),
+        min_cpu_generation=vm_class.min_cpu_generation,
+        policies=kinds + vm.spec.policies,
+    )
