@@ -94,6 +94,7 @@ class _Open:
     is_map: bool
     children: list[tuple[str | int, int, _Node]] = field(default_factory=list)
     key: tuple[str, int, bool] | None = None
+    key_lines: dict[str, int] = field(default_factory=dict)
     size: int = 1
     height: int = 0
 
@@ -136,6 +137,11 @@ class _Builder:
 
     def _scalar(self, event: Any, line: int) -> None:
         if self.stack and self.stack[-1].wants_key:
+            lines = self.stack[-1].key_lines
+            if event.value in lines:
+                first = f"is already set at line {lines[event.value]}"
+                self.complain(line, f'key "{event.value}" {first}', "remove one")
+            lines.setdefault(event.value, line)
             self.stack[-1].key = (event.value, line, bool(event.implicit[0]))
             self.anchors |= {event.anchor: _Node(event.value, Lines(line))} if event.anchor else {}
             return
@@ -208,15 +214,8 @@ class _Builder:
         value: dict[str, Any] = {}
         under: dict[str | int, Lines] = {}
         for key, line, node in done.children:
-            if node.merges:
-                continue
-            name = str(key)
-            if name in value:
-                first = under[name].line
-                self.complain(line, f'key "{name}" is already set at line {first}', "remove one")
-                continue
-            value[name] = node.value
-            under[name] = Lines(line, node.lines.under)
+            if not node.merges:
+                value[str(key)], under[key] = node.value, Lines(line, node.lines.under)
         for _, line, node in done.children:
             if node.merges:
                 self._merge(value, under, node, line)
