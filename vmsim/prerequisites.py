@@ -148,7 +148,7 @@ def _storage_2026(vm: VirtualMachine, catalog: PrerequisiteCatalog[ImageT]) -> t
     if storage is None:
         return "NotFound", f'StorageClass.storage.k8s.io "{name}" not found'
     if not storage.policy_id:
-        return "GetError", f"StorageClass {name} does not have 'storagePolicyID' parameter"
+        return "GetError", f'StorageClass "{name}" does not have "storagePolicyID" parameter'
     return "", ""
 
 
