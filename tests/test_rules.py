@@ -274,7 +274,9 @@ def test_hardware_version_rises_only_when_off_is_desired_before_or_after() -> No
 def test_bootstrap_values_may_change_and_a_type_may_be_added() -> None:
     old = vm("PoweredOn", bootstrap={"linuxPrep": {"timeZone": "UTC"}})
     new = vm("PoweredOn", bootstrap={"linuxPrep": {"timeZone": "CET"}, "vAppConfig": {}})
+    both = vm("PoweredOn", bootstrap={"linuxPrep": {"timeZone": "UTC"}, "sysprep": {}})
     assert texts(old, new, HEAD) == []
+    assert texts(old, both, HEAD) == []
 
 
 @pytest.mark.parametrize(
