@@ -2,6 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vmsim.catalog import (
     BINDING_NOT_FOUND,
@@ -10,9 +12,10 @@ from vmsim.catalog import (
     ImageSeen,
     StorageClassSeen,
 )
-from vmsim.documents import read
+from vmsim.documents import load, read
 from vmsim.kinds import kinds
-from vmsim.manifests import Manifest, parse
+from vmsim.manifests import Manifest, parse, to_raw, to_vm
+from vmsim.problems import BadInput
 
 SEED, HEAD = "2023-03", "2026-08"
 MANIFESTS = Path(__file__).parent.parent / "scenarios" / "manifests"
@@ -151,6 +154,13 @@ def test_image_is_ready_unless_a_condition_says_otherwise() -> None:
     assert not here.image_ready("demo", "vmi-2")
     assert waiting is not None
     assert waiting.reason == "NotSynced"
+
+
+def test_status_of_an_image_may_hold_anything_without_harm() -> None:
+    here = catalog(HEAD, image("vmi-1", "a", conditions=5), image("vmi-2", "b", conditions=[None]))
+
+    assert here.image_ready("demo", "vmi-1")
+    assert here.image_ready("demo", "vmi-2")
 
 
 def test_image_of_the_first_edition_is_an_object_of_the_cluster() -> None:
@@ -316,3 +326,69 @@ def test_vm_and_unknown_kinds_are_not_kept_here() -> None:
         Catalog(HEAD).put(thing(HEAD, "VirtualMachine", "a", "demo"))
     with pytest.raises(ValueError, match="keeps no Zone"):
         Catalog(SEED).put(thing(HEAD, "Zone", "a", "demo"))
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.just([None]),
+    st.booleans(),
+    st.integers(-2, 1 << 70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["", "a", "vmi-1", "2Gi", "500m", "PoweredOn", "poweredOff", "a/b", "1e9"]),
+    st.lists(st.none() | st.integers() | st.text(max_size=2), max_size=2),
+    st.dictionaries(st.sampled_from(["name", "kind", "status", "x"]), st.none() | st.text()),
+    st.lists(st.fixed_dictionaries({}, optional={"name": st.none(), "status": st.just("True")})),
+)
+
+
+def paths(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every place in a plain value, the value itself left out."""
+    under: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict):
+        under = list(value.items())
+    elif isinstance(value, list):
+        under = list(enumerate(value))
+    return [path for key, item in under for path in ((*at, key), *paths(item, (*at, key)))]
+
+
+RICH = {
+    SEED: "spec: {policies: {resources: {requests: {cpu: 1}, limits: {memory: 1Gi}}}, "
+    "hardware: {cpus: 1, memory: 1Gi, devices: {vgpuDevices: [{profileName: a}], "
+    "dynamicDirectPathIODevices: [{vendorID: 1, deviceID: 2, customLabel: c}]}}}",
+    HEAD: "spec: {policies: [{name: p}], image: {name: i, kind: k}, minHardwareVersion: 13, "
+    "powerState: PoweredOn, powerOffMode: Soft}",
+}
+
+
+@pytest.mark.parametrize("edition", [SEED, HEAD])
+@settings(max_examples=200)
+@given(choice=st.data())
+def test_whatever_stands_in_a_field_is_taken_or_refused_with_its_line(
+    edition: str, choice: st.DataObject
+) -> None:
+    rich_kind = {SEED: "VirtualMachineClass", HEAD: "VirtualMachine"}[edition]
+    api_version = kinds(edition)[rich_kind].api_versions[-1]
+    rich = (
+        f"{{apiVersion: {api_version}, kind: {rich_kind}, metadata: {{name: r, labels: {{a: b}}}}"
+    )
+    made = load(f"{rich}, {RICH[edition]}}}", "rich")
+    files = [MANIFESTS / f"{part}-{edition}.yaml" for part in ("prerequisites", "vm-example")]
+    document = choice.draw(st.sampled_from([*made, *read(files)]))
+    path = choice.draw(st.sampled_from(paths(document.value)))
+    target = document.value
+    for step in path[:-1]:
+        target = target[step]
+    target[path[-1]] = choice.draw(VALUES)
+
+    try:
+        manifests = parse([document], edition, "demo")
+    except BadInput as error:
+        assert all(problem.line > 0 for problem in error.problems)
+        return
+    here = Catalog(edition)
+    for manifest in manifests:
+        if manifest.kind == "VirtualMachine":
+            assert to_raw(to_vm(manifest, edition), edition)["metadata"]["name"] == manifest.name
+        else:
+            here.put(manifest)
+            assert here.remove(manifest.kind, manifest.namespace, manifest.name)

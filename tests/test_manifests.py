@@ -296,6 +296,46 @@ def test_null_counts_as_not_given() -> None:
     assert (spec.class_name, spec.policies, spec.power_state) == ("", (), None)
 
 
+def test_null_in_a_list_is_refused() -> None:
+    assert problems(lambda: parsed(of_vm("{policies: [null]}"))) == [
+        "f.yaml:4: spec.policies[0]: expected object, got nothing"
+    ]
+    assert problems(lambda: of_class("{hardware: {devices: {vgpuDevices: [~]}}}")) == [
+        "f.yaml:4: spec.hardware.devices.vgpuDevices[0]: expected object, got nothing"
+    ]
+
+
+def test_null_label_is_the_empty_word() -> None:
+    (manifest,) = parsed(of_vm("{}", metadata="{name: a, labels: {x: null}}"))
+
+    assert to_vm(manifest, HEAD).labels == {"x": ""}
+
+
+def test_name_of_a_vm_is_left_to_admission_and_other_names_are_not() -> None:
+    namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: Demo}\n"
+
+    assert parsed(of_vm("{}", metadata="{name: My_VM}"))[0].name == "My_VM"
+    assert problems(lambda: parsed(namespace)) == [
+        'f.yaml:3: metadata.name: Invalid value: "Demo": a lowercase RFC 1123 subdomain must '
+        "consist of lower case alphanumeric characters, '-' or '.', and must start and end with "
+        "an alphanumeric character (rename it)"
+    ]
+
+
+def test_namespace_must_be_a_label_so_that_keys_stay_unambiguous() -> None:
+    assert problems(lambda: parsed(of_vm("{}", metadata="{name: a, namespace: x/y}"))) == [
+        'f.yaml:3: metadata.namespace: Invalid value: "x/y": must be a DNS label (RFC 1123) '
+        "(lower-case letters, digits and '-')"
+    ]
+
+
+def test_zero_limit_of_a_class_is_no_limit() -> None:
+    spec = '{policies: {resources: {limits: {cpu: 0, memory: "0"}}}}'
+
+    assert to_class(of_class(spec), HEAD).cpu_limit_milli is None
+    assert to_class(of_class(spec), HEAD).memory_limit_mib is None
+
+
 def test_vm_without_image_class_or_power_state_is_a_fine_manifest() -> None:
     spec = to_vm(parsed(of_vm("{}"))[0], HEAD).spec
 

@@ -232,10 +232,15 @@ def _at(raw: Any, *path: str) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    """The items of a list that are mappings; none of anything else."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def _owners(manifest: Manifest, kind: str) -> Iterator[str]:
     """Names of the owners of that kind."""
-    for owner in _at(manifest.raw, "metadata").get("ownerReferences") or ():
-        if isinstance(owner, dict) and owner.get("kind") == kind:
+    for owner in _mappings(_at(manifest.raw, "metadata").get("ownerReferences")):
+        if owner.get("kind") == kind:
             yield str(owner.get("name", ""))
 
 
@@ -246,8 +251,8 @@ def _image_seen(manifest: Manifest) -> ImageSeen:
     provider = ""
     if reference.get("kind", "ContentLibraryProvider") == "ContentLibraryProvider":
         provider = str(reference.get("name") or "")
-    conditions = status.get("conditions") or ()
-    failing = [c for c in conditions if isinstance(c, dict) and c.get("status") != "True"]
+    conditions = _mappings(status.get("conditions"))
+    failing = [condition for condition in conditions if condition.get("status") != "True"]
     return ImageSeen(
         kind=manifest.kind,
         namespace=manifest.namespace,

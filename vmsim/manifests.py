@@ -15,13 +15,12 @@ from typing import Any
 
 from vmsim.documents import Document
 from vmsim.kinds import KINDS, Kind, Shape, did_you_mean, kinds, spec_versions
+from vmsim.names import is_label, subdomain_problem
 from vmsim.objects import Condition, PowerState, VirtualMachine, VMClass, VMSpec
 from vmsim.problems import BadInput, Problem
 from vmsim.quantities import cpu_milli, memory_mib
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""Simulated second 0 in timestamps; a run has no date of its own."""
-
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # simulated second 0: a run has no date of its own
 _OWN_FIELDS = frozenset(
     ("className", "imageName", "storageClass", "powerState", "powerOffMode", "minHardwareVersion")
 )
@@ -153,7 +152,10 @@ def _kind_hint(name: str, edition: str) -> str:
 def _manifest(
     raw: dict[str, Any], kind: Kind, place: _Place, default_namespace: str
 ) -> Manifest | None:
-    """The manifest with its faults noted, or None if it has no usable name."""
+    """The manifest with its faults noted, or None if it has no usable name.
+
+    Only the name of a VM is left to admission, which answers with the rule that it breaks.
+    """
     _check(raw, kind.shapes[raw["apiVersion"].rpartition("/")[2]], (), place)
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
@@ -164,6 +166,12 @@ def _manifest(
     if not isinstance(name, str) or not isinstance(namespace, str):
         return None
     own_namespace = namespace if kind.namespaced else ""
+    wrong = None if kind.name == "VirtualMachine" else subdomain_problem(name)
+    if wrong:
+        place.problem(("metadata", "name"), f'Invalid value: "{name}": {wrong}', "rename it")
+    if own_namespace and not is_label(own_namespace):
+        message = f'Invalid value: "{namespace}": must be a DNS label (RFC 1123)'
+        place.problem(("metadata", "namespace"), message, "lower-case letters, digits and '-'")
     return Manifest(kind.name, own_namespace, name, raw, place.document.file, place.line())
 
 
@@ -175,14 +183,12 @@ def _type_of(value: Any) -> str:
 
 
 def _check(value: Any, shape: Shape, path: Path, place: _Place) -> None:
-    """Note all that is wrong with the value and below it; null counts as not given."""
-    if value is None or shape.type == "any":
-        return
+    """Note all that is wrong with the value and below it."""
     if shape.type in _AMOUNTS:
         _check_amount(value, shape.type, path, place)
-    elif _type_of(value) != shape.type:
-        quote = shape.type == "string" and not isinstance(value, dict | list)
-        hint = "put it in quotes" if quote else ""
+    elif shape.type not in (_type_of(value), "any"):
+        scalar = not isinstance(value, dict | list | None)
+        hint = "put it in quotes" if shape.type == "string" and scalar else ""
         place.problem(path, f"expected {shape.type}, got {_type_of(value)}", hint)
     elif shape.words and value not in shape.words:
         words = [word for word in shape.words if word]
@@ -218,16 +224,17 @@ def _check_amount(value: Any, unit: str, path: Path, place: _Place) -> None:
 
 
 def _check_fields(value: Mapping[str, Any], shape: Shape, path: Path, place: _Place) -> None:
+    """As `_check` for each field; a field of null counts as not given."""
     for name, item in value.items():
         if shape.fields is not None and name not in shape.fields:
             message = f'unknown field "{_dotted((*path, name))}"'
             elsewhere = spec_versions(place.kind, name) if path == ("spec",) else ()
-            hint = f"it is a field of {', '.join(elsewhere)}" if elsewhere else ""
-            hint = did_you_mean(name, list(shape.fields)) or hint
+            where = f"it is a field of {', '.join(elsewhere)}" if elsewhere else ""
+            hint = did_you_mean(name, list(shape.fields)) or where
             place.problem((*path, name), message, hint)
             continue
         below = shape.fields[name] if shape.fields is not None else shape.items
-        if below is not None:
+        if below is not None and item is not None:
             _check(item, below, (*path, name), place)
 
 
@@ -248,8 +255,8 @@ def to_vm(manifest: Manifest, edition: str) -> VirtualMachine:
     power = _capital(spec.get("powerState") or "")
     return VirtualMachine(
         key=f"{manifest.namespace}/{manifest.name}",
-        labels=dict(_given(metadata.get("labels"))),
-        annotations=dict(_given(metadata.get("annotations"))),
+        labels=_words(metadata.get("labels")),
+        annotations=_words(metadata.get("annotations")),
         spec=VMSpec(
             class_name=spec.get("className") or "",
             image_name=image or spec.get("imageName") or "",
@@ -257,7 +264,7 @@ def to_vm(manifest: Manifest, edition: str) -> VirtualMachine:
             power_state=PowerState(power) if power else None,
             power_off_mode=_capital(spec.get("powerOffMode") or ""),
             min_hardware_version=spec.get("minHardwareVersion") or 0,
-            policies=tuple(item.get("name", "") for item in spec.get("policies") or ()),
+            policies=tuple(item.get("name") or "" for item in spec.get("policies") or ()),
             extra=extra,
         ),
     )
@@ -265,6 +272,11 @@ def to_vm(manifest: Manifest, edition: str) -> VirtualMachine:
 
 def _given(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _words(value: Any) -> dict[str, str]:
+    """Labels or annotations; null is the empty word."""
+    return {name: word or "" for name, word in _given(value).items()}
 
 
 def _capital(word: str) -> str:
@@ -277,7 +289,8 @@ def _spelled(word: str, version: str) -> str:
 
 
 def to_class(manifest: Manifest, edition: str) -> VMClass:
-    """The VMClass of a parsed manifest: reservations of 0 and limits of None if it has none.
+    """The VMClass of a parsed manifest: reservations of 0 if it has none, and a limit
+    of 0 or none at all is None, unlimited (C-04).
 
     A DirectPath I/O device is named `0x10de:0x1eb8`, with `:label` after it if it has a custom
     label, since such a device fits only hosts that carry the label.
@@ -294,21 +307,15 @@ def to_class(manifest: Manifest, edition: str) -> VMClass:
         memory_mib=memory_mib(hardware.get("memory") or 0),
         cpu_reservation_milli=cpu_milli(requests.get("cpu") or 0),
         memory_reservation_mib=memory_mib(requests.get("memory") or 0),
-        cpu_limit_milli=_limit(limits.get("cpu"), cpu_milli),
-        memory_limit_mib=_limit(limits.get("memory"), memory_mib),
+        cpu_limit_milli=cpu_milli(limits.get("cpu") or 0) or None,
+        memory_limit_mib=memory_mib(limits.get("memory") or 0) or None,
         devices=_devices(_given(hardware.get("devices"))),
     )
 
 
-def _limit(value: object, read: Callable[[object], int]) -> int | None:
-    """A limit that is absent or zero is no limit (C-04)."""
-    amount = 0 if value is None else read(value)
-    return amount or None
-
-
 def _devices(devices: Mapping[str, Any]) -> dict[str, int]:
     """Units by device name, in the order of first mention (C-08)."""
-    names = [item.get("profileName", "") for item in devices.get("vgpuDevices") or ()]
+    names = [item.get("profileName") or "" for item in devices.get("vgpuDevices") or ()]
     for item in devices.get("dynamicDirectPathIODevices") or ():
         label = item.get("customLabel")
         name = f"{item.get('vendorID') or 0:#06x}:{item.get('deviceID') or 0:#06x}"
