@@ -275,6 +275,8 @@ class Vcsim:
             )
         self.pid = self._process.pid
         self._wait_until_ready(out_path, timeout_s)
+        if self.detached:
+            self._process.returncode = 0  # not ours any more: Popen shall not warn that it runs
         return self
 
     def _wait_until_ready(self, out_path: Path, timeout_s: float) -> None:

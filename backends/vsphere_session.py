@@ -107,11 +107,15 @@ class Session:
     @classmethod
     def connect(cls, endpoint: Endpoint, timeout_s: float = 30.0) -> "Session":
         """A session that is logged in; no later call waits longer than `timeout_s` for a byte."""
-        session = cls(endpoint, open_stub(endpoint, timeout_s))
-        with reaching(endpoint):
-            manager = session._content.sessionManager
-            manager.Login(endpoint.user, endpoint.password, None)
-        session._choose_datacenter()
+        stub = open_stub(endpoint, timeout_s)
+        with contextlib.ExitStack() as undo:
+            undo.callback(stub.DropConnections)
+            session = cls(endpoint, stub)
+            with reaching(endpoint):
+                manager = session._content.sessionManager
+                manager.Login(endpoint.user, endpoint.password, None)
+            session._choose_datacenter()
+            undo.pop_all()
         return session
 
     def _choose_datacenter(self) -> None:
@@ -120,12 +124,12 @@ class Session:
         wanted = self.endpoint.datacenter.rpartition("/")[2]
         chosen = [(ref, read) for ref, read in found if wanted in ("", read["name"])]
         if len(chosen) != 1:
-            names = ", ".join(sorted(str(read["name"]) for _, read in found)) or "none"
+            names = ", ".join(sorted(read["name"] for _, read in found)) or "none"
             number = f"{len(chosen)} datacenters" + (f" named {wanted}" if wanted else "")
             message = f"has {number}; set GOVC_DATACENTER to one of: {names}"
             raise Unreachable(f"{self.endpoint.url} {message}")
         self._datacenter = vim.Datacenter(chosen[0][0], self._stub)
-        self._vm_folder = chosen[0][1]["vmFolder"]
+        self._vm_folder = vim.Folder(chosen[0][1]["vmFolder"], self._stub)
 
     def close(self) -> None:
         """Log out and drop the connections; an endpoint that is gone already is no error."""
@@ -142,29 +146,27 @@ class Session:
     def hosts(self) -> dict[str, HostSeen]:
         """Every host of the datacenter by name; also refreshes what `create` knows of hosts."""
         clusters = dict(self._read(vim.ComputeResource, ["name", "resourcePool"]))
-        stores = {ref: str(read["name"]) for ref, read in self._read(vim.Datastore, ["name"])}
+        stores = {ref: read["name"] for ref, read in self._read(vim.Datastore, ["name"])}
         reads = self._read(vim.HostSystem, HOST_PATHS)
-        mounts = Counter(s._moId for _, read in reads for s in read.get("datastore", ()))
+        mounts = Counter(store for _, read in reads for store in read.get("datastore", "").split())
         order = sorted(stores, key=lambda ref: (-mounts[ref], stores[ref]))
         seen: dict[str, HostSeen] = {}
         places: dict[str, _Place] = {}
         for ref, read in reads:
-            cluster = clusters.get(read["parent"]._moId, {})
-            pool = cluster.get("resourcePool")
-            here = {store._moId for store in read.get("datastore", ())}
+            cluster = clusters.get(read["parent"], {})
+            here = read.get("datastore", "").split()
             mounted = {store: stores[store] for store in order if store in here}
             names = tuple(sorted(mounted.values()))
-            host = host_seen((ref, read), str(cluster.get("name", "")), names)
+            host = host_seen((ref, read), cluster.get("name", ""), names)
             seen[host.name] = host
-            places[host.name] = _Place(
-                ref, read["parent"]._moId, pool._moId if pool else "", mounted
-            )
+            pool = cluster.get("resourcePool", "")
+            places[host.name] = _Place(ref, read["parent"], pool, mounted)
         self._places = places
         return seen
 
     def vms(self) -> dict[str, VMSeen]:
         """Every VM of the datacenter by key; of VMs with one name the first read is kept."""
-        hosts = {ref: str(read["name"]) for ref, read in self._read(vim.HostSystem, ["name"])}
+        hosts = {ref: read["name"] for ref, read in self._read(vim.HostSystem, ["name"])}
         seen: dict[str, VMSeen] = {}
         for moref, read in self._read(vim.VirtualMachine, VM_PATHS):
             vm = vm_seen((moref, read), hosts)
@@ -364,7 +366,7 @@ class Session:
         """Morefs by key, as last read; the names of all VMs are read when they never were."""
         if self._vm_refs is None:
             read = self._read(vim.VirtualMachine, ["name"])
-            self._vm_refs = {from_inventory_name(str(vm["name"])): ref for ref, vm in read}
+            self._vm_refs = {from_inventory_name(vm["name"]): ref for ref, vm in read}
         return self._vm_refs
 
     def _vm_moref(self, key: str) -> str:
