@@ -45,7 +45,10 @@ class ApiServer:
         self._catalog_watchers.append(catalog_changed)
 
     def apply(self, manifest: Manifest) -> Denied | None:
-        """Create or update the object, as `kubectl apply` does; the answer is the refusal."""
+        """Create or update the object, as `kubectl apply` does; the answer is the refusal.
+
+        An update merges: a field that the manifest no longer has stays as it is.
+        """
         if manifest.namespace and not self.catalog.namespace_exists(manifest.namespace):
             return self._deny(manifest.key, _no_namespace(manifest))
         if manifest.kind != VM_KIND:
@@ -56,7 +59,7 @@ class ApiServer:
         old = self.vms.get(manifest.key)
         if old is None:
             return self._create(manifest)
-        return self._update(old, manifest.raw)
+        return self._update(old, merged(to_raw(old, self._edition.name), manifest.raw))
 
     def patch(self, key: str, merge: Mapping[str, Any]) -> Denied | None:
         """Merge `merge` into the VM (RFC 7386), as `kubectl patch --type=merge` does."""

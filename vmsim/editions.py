@@ -31,7 +31,8 @@ class Edition:
 
     `resync_s`, `create_requeue_s` and `ip_requeue_s` are the controller's timers (Q-02, Q-03,
     Q-05). `phases` tells whether `status.phase` is reported (T-01); later editions report
-    conditions instead. `power_words` spells power states as the edition's API does (P-01).
+    conditions instead. `watches`: a watcher of vCenter tells the controller of changes (Q-11).
+    `power_words` spells power states as the edition's API does (P-01).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Edition:
     eviction: str
     resync_s: float
     phases: bool
+    watches: bool
     waits_while_disconnected: bool
     aggregates_prerequisites: bool
     create_requeue_s: float = 10.0
@@ -70,6 +72,7 @@ EDITION_2023_03 = Edition(
     eviction="drs_poweroff",  # C-09
     resync_s=600.0,
     phases=True,
+    watches=False,  # Q-08: there was no watcher of vCenter
     waits_while_disconnected=False,
     aggregates_prerequisites=False,  # Q-13
 )
@@ -86,6 +89,7 @@ EDITION_2026_08 = Edition(
     eviction="block",  # C-10: the power-off hint is no longer set
     resync_s=1800.0,
     phases=False,
+    watches=True,  # Q-11
     waits_while_disconnected=True,  # Q-07
     aggregates_prerequisites=True,
 )

@@ -15,7 +15,7 @@ from vmsim.actions import ABSENT, Cause, Fault, Observed, Task, Verb
 from vmsim.inventory import Inventory
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import Placer, Requirement, Shape, summary
-from vmsim.ports import Changed, Plant
+from vmsim.ports import Believed, Changed, Plant
 from vmsim.trace import Trace
 
 EVENTS = {
@@ -75,6 +75,20 @@ class Fleet:
         """See `vmsim.ports.Hypervisor`."""
         return self.guests.get(key, ABSENT)
 
+    def existing(self) -> list[Believed]:
+        """Every VM that exists, for comparison with a backend's inventory."""
+        return [
+            Believed(
+                guest.key,
+                guest.host,
+                guest.power,
+                guest.requirement.cpus,
+                guest.requirement.memory_mib,
+            )
+            for guest in self.guests.values()
+            if guest.exists
+        ]
+
     def enrol(self, key: str, requirement: Requirement) -> Guest:
         """The guest `key`, made known (not yet existing) when it is new."""
         guest = self.guests.get(key)
@@ -124,7 +138,7 @@ class Fleet:
     def refuse(self, guest: Guest, verb: Verb, requirement: Requirement) -> Fault:
         """The fault of a VM that no host fits; the reasons are recorded when they change."""
         reasons = self.placer.refusals(requirement)
-        counted = summary(reasons) or "no candidate hosts"
+        counted = summary(reasons) or "no placement candidates"
         if guest.refused != counted:
             guest.refused = counted
             data = {"verb": verb.value, "summary": counted, "hosts": reasons}

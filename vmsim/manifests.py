@@ -368,7 +368,7 @@ def _raw_spec(spec: VMSpec, version: str) -> dict[str, Any]:
         "powerOffMode": _spelled(spec.power_off_mode, version),
         "minHardwareVersion": spec.min_hardware_version,
     }
-    fields = dict(spec.extra) | _filled(own)
+    fields = _filled(own) | dict(spec.extra)
     if version == "v1alpha1":
         return fields
     if spec.image_name:

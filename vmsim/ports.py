@@ -10,11 +10,17 @@ at once; every change leads to at least one notification of its key; a failure o
 `Fault` value, and only misuse raises.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+import simpy
+
 from vmsim.actions import Fault, Observed, Task
+from vmsim.durations import Durations
+from vmsim.faults import FaultInjector
+from vmsim.objects import PowerState
 from vmsim.placement import Requirement
 
 
@@ -97,3 +103,35 @@ class Effects(Protocol):
     def host(self, host: str, command: HostCommand) -> None:
         """Carry the host command out and wait for it."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlantNeeds:
+    """What a plant is made from; `slots` tells the concurrent migrations of a host by name."""
+
+    env: simpy.Environment
+    durations: Durations
+    slots: Callable[[str], int]
+    faults: FaultInjector | None
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """A VM as our picture has it, to be compared with a backend's own inventory."""
+
+    key: str
+    host: str
+    power: PowerState
+    cpus: int
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A place to run: its name and versions for the trace's header, how to make its plant, and
+    how to compare its inventory with our picture (one line per difference)."""
+
+    name: str
+    versions: dict[str, str]
+    make: Callable[[PlantNeeds], Plant]
+    compare: Callable[[Iterable[Believed]], list[str]]

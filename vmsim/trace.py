@@ -58,7 +58,7 @@ class Trace:
     ) -> None:
         """Append one record and tell the listeners."""
         self.count += 1
-        record = Record(round(self._now(), 6), self.count, source, kind, object_, data or {})
+        record = Record(round(float(self._now()), 6), self.count, source, kind, object_, data or {})
         self._lines.append(self._encode(record))
         if len(self._lines) >= LINES_PER_WRITE:
             self._flush()

@@ -1,0 +1,154 @@
+"""Did the run do what its author expected?
+
+Each `expect` line of a scenario is judged while the records come in: a line with `by` must come
+about at some moment from `since` to `by`, a line without holds at the end. With a glob it must
+come about for every VM that matches. A miss says what was the case instead.
+"""
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from vmsim.fold import Picture, VMPicture
+from vmsim.scenario import Expect
+from vmsim.trace import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One expectation judged; `instead` tells what was the case when it was not met."""
+
+    text: str
+    met: bool
+    instead: str = ""
+
+
+@dataclass(slots=True)
+class _Open:
+    """An expectation on its way: who met it when, or how many events were counted."""
+
+    expect: Expect
+    met: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+
+class Expectations:
+    """Judges the expectations of one run over its records."""
+
+    def __init__(self, expects: list[Expect], picture: Picture) -> None:
+        self._picture = picture
+        self._open = [_Open(expect) for expect in expects]
+
+    def see(self, record: Record) -> None:
+        """Take one record in; the picture must have seen it already."""
+        for item in self._open:
+            expect = item.expect
+            if expect.event is not None:
+                self._count(item, record)
+            elif expect.by is not None and expect.since <= record.t <= expect.by:
+                self._meet(item, record.object)
+
+    def at(self, now_s: float) -> None:
+        """The moment `now_s` begins: what holds already counts for windows that open now."""
+        for item in self._open:
+            if item.expect.by is not None and item.expect.since == now_s:
+                for name in (*self._picture.vms, *self._picture.hosts):
+                    self._meet(item, name)
+
+    def starts(self) -> list[float]:
+        """The moments at which `at` must be called, in order."""
+        return sorted({item.expect.since for item in self._open if item.expect.since > 0})
+
+    def verdicts(self) -> list[Verdict]:
+        """Every expectation judged, in the order of the scenario; call it at the end."""
+        return [self._judge(item) for item in self._open]
+
+    def _count(self, item: _Open, record: Record) -> None:
+        expect = item.expect
+        if record.kind != expect.event or not fnmatchcase(record.object, expect.object):
+            return
+        if not expect.since <= record.t <= (expect.by or float("inf")):
+            return
+        if expect.contains in msgspec.json.encode(record.data).decode():
+            item.count += 1
+
+    def _meet(self, item: _Open, name: str) -> None:
+        if name not in item.met and self._holds(item.expect, name):
+            item.met[name] = self._picture.now_s
+
+    def _holds(self, expect: Expect, name: str) -> bool:
+        if expect.vm is not None:
+            if not fnmatchcase(name, expect.vm):
+                return False
+            vm = self._picture.vms.get(name) or VMPicture(name)
+            state, host = vm.state, vm.host
+        else:
+            if name != expect.host or name not in self._picture.hosts:
+                return False
+            state, host = self._picture.hosts[name].state, name
+        right_state = expect.state is None or state == expect.state
+        return right_state and (expect.on is None or fnmatchcase(host, expect.on))
+
+    def _judge(self, item: _Open) -> Verdict:
+        expect = item.expect
+        text = describe(expect)
+        if expect.event is not None:
+            met = item.count == expect.count if expect.count is not None else item.count > 0
+            return Verdict(text, met, "" if met else f"{item.count} such records")
+        missing = [name for name in self._names(expect) if not self._is_met(item, name)]
+        if not missing:
+            return Verdict(text, met=True)
+        shown = "; ".join(self._describe(name, expect) for name in missing[:3])
+        more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
+        return Verdict(text, met=False, instead=shown + more)
+
+    def _is_met(self, item: _Open, name: str) -> bool:
+        if item.expect.by is None:
+            return self._holds(item.expect, name)
+        return name in item.met
+
+    def _names(self, expect: Expect) -> list[str]:
+        if expect.host is not None:
+            return [expect.host]
+        assert expect.vm is not None
+        names = [name for name in self._picture.vms if fnmatchcase(name, expect.vm)]
+        return names or [expect.vm]
+
+    def _describe(self, name: str, expect: Expect) -> str:
+        if expect.host is not None:
+            host = self._picture.hosts.get(name)
+            if host is None:
+                return f"there is no host {name}"
+            held = f", held up by {', '.join(host.blockers)}" if host.blockers else ""
+            return f"{name} ended {host.state} since {clock(host.since_s)}{held}"
+        vm = self._picture.vms.get(name) or VMPicture(name)
+        where = f" on {vm.host}" if vm.host else ""
+        reason = f" ({vm.refusal['summary']})" if vm.refusal else ""
+        return f"{name} ended {vm.state}{where} since {clock(vm.since_s)}{reason}"
+
+
+def describe(expect: Expect) -> str:
+    """The expectation in words."""
+    window = f" by {clock(expect.by)}" if expect.by is not None else " at the end"
+    if expect.since:
+        window = f" from {clock(expect.since)}{window}"
+    if expect.event is not None:
+        number = "at least one" if expect.count is None else str(expect.count)
+        of = f" of {expect.object}" if expect.object != "*" else ""
+        having = f" with {expect.contains!r}" if expect.contains else ""
+        window = window if expect.by is not None or expect.since else ""
+        return f"{number} {expect.event}{of}{having}{window}"
+    state = f" {expect.state}" if expect.state else ""
+    on = f" on {expect.on}" if expect.on else ""
+    return f"{expect.vm or expect.host}{state}{on}{window}"
+
+
+def clock(seconds: float) -> str:
+    """Simulated time as people read it: `1h02m03s`, `12.5s`."""
+    whole = int(seconds)
+    if seconds < 60:
+        return f"{seconds:g}s" if seconds < 10 else f"{seconds:.4g}s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m{rest:02d}s" if hours else f"{minutes}m{rest:02d}s"

@@ -1,0 +1,350 @@
+"""From files to something that can run: a scenario, its manifests and hosts, all checked.
+
+Whatever is wrong is reported with file and line, all of it at once: first what a file says about
+itself, then what its parts say about each other (a host that nobody declared, times that run
+backwards, a manifest file that is not there).
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from vmsim import documents
+from vmsim.documents import Document
+from vmsim.durations import Durations
+from vmsim.editions import EDITIONS, Edition
+from vmsim.evacuation import Eviction
+from vmsim.faults import FaultRule
+from vmsim.kinds import did_you_mean
+from vmsim.manifests import Manifest, parse
+from vmsim.objects import HostSpec
+from vmsim.problems import BadInput, Problem
+from vmsim.scenario import ACTIONS, Cluster, Entry, Host, Maintenance, Scenario, Workload
+
+Loc = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A timeline entry with its manifests parsed."""
+
+    entry: Entry
+    manifests: tuple[Manifest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A scenario that is ready to run. `resolved` is the scenario with all manifests inline."""
+
+    scenario: Scenario
+    edition: Edition
+    hosts: tuple[HostSpec, ...]
+    manifests: tuple[Manifest, ...]
+    timeline: tuple[Planned, ...]
+    workload: tuple[tuple[Workload, Manifest], ...]
+    resolved: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def default_eviction(self) -> Eviction:
+        """The eviction policy of the edition."""
+        return Eviction(self.edition.eviction)
+
+    @property
+    def durations(self) -> Durations:
+        """The durations of the model."""
+        model = self.scenario.spec.durations
+        names = [item.name for item in dataclasses.fields(Durations)]
+        return Durations(**{name: getattr(model, name.removesuffix("_s")) for name in names})
+
+    @property
+    def faults(self) -> list[FaultRule]:
+        """The fault rules, in order."""
+        return [
+            FaultRule(
+                rule.kind, rule.verb, rule.vm, rule.host, rule.fault, rule.delay,
+                rule.probability, rule.skip, rule.max_hits,
+            )
+            for rule in self.scenario.spec.faults
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says instead of the file."""
+
+    seed: int | None = None
+    edition: str | None = None
+    duration_s: float | None = None
+
+    def apply(self, value: Any) -> Any:
+        """The scenario's value with these in place of its own."""
+        if not isinstance(value, dict) or not isinstance(value.get("spec"), dict):
+            return value
+        given = {"seed": self.seed, "edition": self.edition}
+        if self.duration_s is not None:
+            given["duration"] = f"{self.duration_s}s"
+        spec = value["spec"] | {name: new for name, new in given.items() if new is not None}
+        return value | {"spec": spec}
+
+
+NO_OVERRIDES = Overrides()
+
+
+def load(path: Path, overrides: Overrides = NO_OVERRIDES) -> Plan:
+    """The plan of the scenario file at `path`; BadInput with every problem."""
+    found = documents.read([path])
+    if len(found) != 1:
+        message = f"one scenario is expected, the file has {len(found)} documents"
+        raise BadInput([Problem(message, file=str(path))])
+    return plan(found[0], path.parent, overrides)
+
+
+def plan(document: Document, folder: Path, overrides: Overrides = NO_OVERRIDES) -> Plan:
+    """The plan of a scenario; manifest files are relative to `folder`."""
+    try:
+        scenario = Scenario.model_validate(overrides.apply(document.value))
+    except ValidationError as error:
+        raise BadInput(_problems(error, document)) from None
+    return _Loader(document, folder, scenario).plan()
+
+
+@dataclass(slots=True)
+class _Loader:
+    """Gathers a plan and every problem on the way."""
+
+    document: Document
+    folder: Path
+    scenario: Scenario
+    problems: list[Problem] = field(default_factory=list)
+
+    def plan(self) -> Plan:
+        spec = self.scenario.spec
+        hosts = self._hosts()
+        manifests = self._parse((("spec", "manifests"), item) for item in self._sources())
+        timeline = [self._planned(index, entry) for index, entry in enumerate(spec.timeline)]
+        workload = [self._template(index, item) for index, item in enumerate(spec.workload)]
+        self._check_times()
+        self._check_hosts({host.name for host in hosts})
+        self._check_expectations({host.name for host in hosts})
+        if self.problems:
+            order = {document: index for index, document in enumerate([self.document.file])}
+            self.problems.sort(key=lambda p: (order.get(p.file, 1), p.file, p.line))
+            raise BadInput(self.problems)
+        return Plan(
+            self.scenario,
+            EDITIONS[spec.edition],
+            tuple(hosts),
+            tuple(manifests),
+            tuple(timeline),
+            tuple(workload),
+            self._resolved(manifests, timeline),
+        )
+
+    def _sources(self) -> Iterator[tuple[Loc, str | dict[str, Any]]]:
+        for index, item in enumerate(self.scenario.spec.manifests):
+            yield ("spec", "manifests", index), item
+
+    def _parse(
+        self, sources: Iterable[tuple[Loc, tuple[Loc, str | dict[str, Any]]]]
+    ) -> list[Manifest]:
+        """The manifests of files and inline objects, in order."""
+        found: list[Document] = []
+        for _, (where, item) in sources:
+            if isinstance(item, dict):
+                found.append(_part(self.document, where))
+            else:
+                found += self._read(where, item)
+        return self._manifests(found)
+
+    def _read(self, where: Loc, name: str) -> list[Document]:
+        try:
+            return documents.read([self.folder / name])
+        except BadInput as error:
+            self._problem(where, f"the file {name} cannot be used")
+            self.problems += error.problems
+            return []
+
+    def _manifests(self, found: list[Document]) -> list[Manifest]:
+        spec = self.scenario.spec
+        try:
+            return parse(found, spec.edition, spec.namespace)
+        except BadInput as error:
+            self.problems += error.problems
+            return []
+
+    def _planned(self, index: int, entry: Entry) -> Planned:
+        if entry.apply is None:
+            return Planned(entry)
+        where: Loc = ("spec", "timeline", index, "apply")
+        return Planned(entry, tuple(self._parse([(where, (where, entry.apply))])))
+
+    def _template(self, index: int, workload: Workload) -> tuple[Workload, Manifest]:
+        spec = self.scenario.spec
+        where: Loc = ("spec", "workload", index)
+        name = workload.name.replace("{}", "1")
+        namespace = workload.namespace or spec.namespace
+        metadata = {"name": name, "namespace": namespace, "labels": dict(workload.labels)}
+        value = {
+            "apiVersion": EDITIONS[spec.edition].api_version,
+            "kind": "VirtualMachine",
+            "metadata": metadata,
+            "spec": workload.spec,
+        }
+        part = _part(self.document, where)
+        found = self._manifests([dataclasses.replace(part, value=value)])
+        if workload.count > 1 and "{}" not in workload.name:
+            self._problem((*where, "name"), "with a count above 1 the name needs {} for the number")
+        return workload, found[0] if found else Manifest("VirtualMachine", namespace, name, value)
+
+    def _hosts(self) -> list[HostSpec]:
+        hosts: list[HostSpec] = []
+        seen: dict[str, Loc] = {}
+        for c, cluster in enumerate(self.scenario.spec.clusters):
+            for h, host in enumerate(cluster.hosts):
+                where: Loc = ("spec", "clusters", c, "hosts", h, "name")
+                for spec in _expand(host, cluster):
+                    if spec.name in seen:
+                        self._problem(where, f"host {spec.name} is declared twice")
+                        break
+                    seen[spec.name] = where
+                    hosts.append(spec)
+        return hosts
+
+    def _check_times(self) -> None:
+        last = 0.0
+        for index, entry in enumerate(self.scenario.spec.timeline):
+            if entry.at is not None:
+                where: Loc = ("spec", "timeline", index, "at")
+                if entry.at < last:
+                    self._problem(where, "earlier than the entry before it", "sort by time")
+                if entry.at > self.scenario.spec.duration:
+                    self._problem(where, "after the end of the scenario", "raise spec.duration")
+                last = max(last, entry.at)
+
+    def _check_hosts(self, known: set[str]) -> None:
+        clusters = {cluster.name for cluster in self.scenario.spec.clusters}
+        for index, entry in enumerate(self.scenario.spec.timeline):
+            if entry.add_host is not None:
+                known = known | {spec.name for spec in _expand(entry.add_host)}
+                if entry.add_host.cluster not in clusters:
+                    where: Loc = ("spec", "timeline", index, "addHost", "cluster")
+                    self._problem(where, f"there is no cluster {entry.add_host.cluster}")
+            for action, host in _hosts_of(entry):
+                if host not in known:
+                    hint = did_you_mean(host, sorted(known))
+                    self._problem(
+                        ("spec", "timeline", index, action), f"there is no host {host}", hint
+                    )
+
+    def _check_expectations(self, known: set[str]) -> None:
+        added = [entry.add_host.name for entry in self.scenario.spec.timeline if entry.add_host]
+        for index, expect in enumerate(self.scenario.spec.expect):
+            for name in ("host", "on"):
+                glob = getattr(expect, name)
+                hosts = sorted(known) + added
+                if glob is not None and not any(fnmatchcase(host, glob) for host in hosts):
+                    where: Loc = ("spec", "expect", index, name)
+                    self._problem(where, f"no host matches {glob}", did_you_mean(glob, hosts))
+
+    def _problem(self, where: Loc, message: str, hint: str = "") -> None:
+        line = self.document.line_of(where)
+        self.problems.append(Problem(message, _dotted(where), self.document.file, line, hint))
+
+    def _resolved(self, manifests: list[Manifest], timeline: list[Planned]) -> dict[str, Any]:
+        value = self.scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
+        spec = value["spec"]
+        spec["manifests"] = [_inline(manifest) for manifest in manifests]
+        for planned, entry in zip(timeline, spec["timeline"], strict=True):
+            if planned.manifests:
+                items = [_inline(manifest) for manifest in planned.manifests]
+                entry["apply"] = {"apiVersion": "v1", "kind": "List", "items": items}
+        return value
+
+
+def _inline(manifest: Manifest) -> dict[str, Any]:
+    metadata = manifest.raw.get("metadata", {})
+    if manifest.namespace:
+        metadata = metadata | {"namespace": manifest.namespace}
+    return manifest.raw | {"metadata": metadata}
+
+
+def _part(document: Document, where: Loc) -> Document:
+    """The part of a document at `where`, as a document of its own."""
+    value, lines = document.value, document.lines
+    for step in where:
+        value = value[step]
+        lines = lines.under.get(step, lines)
+    return Document(value, document.file, lines)
+
+
+def _hosts_of(entry: Entry) -> Iterator[tuple[str, str]]:
+    """The hosts that an entry names, each with the field that names it."""
+    for action in ("enter_maintenance", "exit_maintenance", "fail_host", "recover_host"):
+        value = getattr(entry, action)
+        if value is not None:
+            yield to_camel(action), value.host if isinstance(value, Maintenance) else value
+    if entry.remove_host is not None:
+        yield "removeHost", entry.remove_host
+
+
+def expand_added(entry: Entry, clusters: list[Cluster]) -> list[HostSpec]:
+    """The hosts that an `addHost` entry adds."""
+    assert entry.add_host is not None
+    cluster = next(item for item in clusters if item.name == entry.add_host.cluster)
+    return list(_expand(entry.add_host, cluster))
+
+
+def _expand(host: Host, cluster: Cluster | None = None) -> Iterator[HostSpec]:
+    """The hosts that one entry stands for."""
+    evc = cluster.evc if cluster else None
+    generation = host.cpu_generation if evc is None else min(evc, host.cpu_generation)
+    for number in range(1, host.count + 1):
+        yield HostSpec(
+            name=host.name.replace("{}", str(number)),
+            cluster=cluster.name if cluster else "",
+            zone=cluster.zone if cluster else "",
+            cpu_cores=host.cores,
+            cpu_mhz=host.mhz,
+            memory_mib=host.memory,
+            nic_mbps=host.nic_mbps,
+            devices=dict(host.devices),
+            cpu_generation=generation,
+            hardware_version=host.hardware_version,
+            datastores=tuple(host.datastores or (cluster.datastores if cluster else ())),
+        )
+
+
+def _problems(error: ValidationError, document: Document) -> list[Problem]:
+    """pydantic's findings as problems with their lines."""
+    problems = []
+    for item in error.errors():
+        loc = tuple(step for step in item["loc"] if not _is_variant(step))
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = "unknown field"
+        elif item["type"] == "missing":
+            message = "required, but missing"
+        problem = Problem(message, _dotted(loc), document.file, document.line_of(loc))
+        if problem not in problems:
+            problems.append(problem)
+    return sorted(problems, key=lambda problem: problem.line)
+
+
+def _is_variant(step: str | int) -> bool:
+    """Whether pydantic put this step in to name a member of a union."""
+    return isinstance(step, str) and (step in ("str", "Maintenance") or step.startswith("dict["))
+
+
+def _dotted(loc: Loc) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in loc)
+    return "".join(steps).removeprefix(".")
+
+
+assert set(ACTIONS) <= set(Entry.model_fields), "an action is a field of a timeline entry"

@@ -1,0 +1,345 @@
+"""What is a scenario, as its author writes it?
+
+One YAML file: the clusters with their hosts, the manifests that are there from the start, what
+happens when, the policies, and what is expected. The types here parse it, refuse what they do not
+know, and give the JSON Schema that editors use (`vmsim schema`). Names are in camel case, as in
+Kubernetes; durations and quantities carry their unit (`90s`, `2h`, `256Gi`).
+"""
+
+import dataclasses
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    create_model,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from vmsim.actions import Verb
+from vmsim.durations import Durations
+from vmsim.evacuation import Eviction
+from vmsim.placement import POLICIES
+from vmsim.quantities import duration_s, memory_mib
+from vmsim.rules import Verdict
+
+API_VERSION = "vmsim.dev/v1alpha1"
+
+EditionName = Literal["2023-03", "2026-08"]
+
+
+class Strict(BaseModel):
+    """A part of a scenario: unknown fields are errors, names are in camel case."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+
+def _with_unit(read: Any, unit: str, example: str, what: str) -> Any:
+    """What makes a number one that is written with its unit; a bare 0 needs none."""
+
+    def check(value: Any) -> Any:
+        if value == 0 and not isinstance(value, bool):
+            return value
+        if not isinstance(value, str):
+            raise ValueError(f"{what} with a unit is expected, as in {example!r}")
+        return read(value)
+
+    schema: dict[str, Any] = {"type": ["string", "integer"], "examples": [example]}
+    return (
+        BeforeValidator(check, json_schema_input_type=str),
+        PlainSerializer(lambda value: f"{value}{unit}", when_used="json"),
+        Field(json_schema_extra=schema),
+    )
+
+
+_DURATION = _with_unit(duration_s, "s", "90s", "a duration")
+_MEMORY = _with_unit(memory_mib, "Mi", "256Gi", "a quantity of memory")
+
+Duration = Annotated[float, *_DURATION]
+"""Seconds; written `90s`, `5m30s`, `2h`, `3d`."""
+
+MemoryMib = Annotated[int, *_MEMORY]
+"""MiB; written `256Gi`."""
+
+DurationsModel = create_model(
+    "DurationsModel",
+    __base__=Strict,
+    __doc__="How long the operations take.",
+    **{
+        item.name.removesuffix("_s"): (
+            Duration,
+            Field(default=item.default, description=item.metadata["means"]),
+        )
+        for item in dataclasses.fields(Durations)
+    },  # type: ignore[call-overload]
+)
+
+
+class Retry(Strict):
+    """When the VM's controller tries again."""
+
+    first: Duration = 0.005
+    """The pause after the first failure; it doubles with each further one (Q-01)."""
+    longest: Duration = 1000.0
+    """The longest pause between two tries."""
+    resync: Duration | None = None
+    """How often everything unsettled is visited: by default the edition's (10 or 30 min, Q-02)."""
+    watch: bool | None = None
+    """Whether the controller is told of changes that it did not ask for: by default the
+    edition's (Q-11)."""
+    wake_on_capacity: bool = False
+    """Whether room that comes free wakes waiting VMs; VM Operator has no such watch (Q-12)."""
+
+
+class Overcommit(Strict):
+    """How much is promised beyond what a host has."""
+
+    cpu: float = Field(default=4.0, gt=0, le=64)
+    """vCPUs per physical core."""
+    memory: float = Field(default=1.0, gt=0, le=4)
+    """MiB promised per MiB."""
+
+
+class Policies(Strict):
+    """How the two roles behave."""
+
+    placement: Literal[tuple(POLICIES)] = "worst_fit"  # type: ignore[valid-type]
+    """How a host is chosen among those that fit."""
+    eviction: Eviction | None = None
+    """What happens to a VM that cannot be migrated off a host entering maintenance: by default
+    the edition's."""
+    vgpu_hot_migrate: bool = False
+    """vCenter's `vgpu.hotmigrate.enabled`: whether VMs with a vGPU can be live-migrated."""
+    high_availability: bool = True
+    """Whether vSphere HA restarts the VMs of a failed host elsewhere."""
+    overcommit: Overcommit = Overcommit()
+    retry: Retry = Retry()
+
+
+class Host(Strict):
+    """One host, or `count` alike."""
+
+    name: str
+    """The host's name; with `count`, `{}` in it stands for 1, 2, and so on."""
+    count: int = Field(default=1, ge=1, le=100_000)
+    cores: int = Field(ge=1, le=4096)
+    mhz: int = Field(default=2400, ge=100)
+    """Clock of one core."""
+    memory: MemoryMib
+    nic_mbps: int = Field(default=25_000, ge=100)
+    """Speed of the vMotion network card."""
+    devices: dict[str, Annotated[int, Field(ge=0)]] = {}
+    """Units by device name: a vGPU profile, or `0x10de:0x1eb8` (vendor:device)."""
+    cpu_generation: int = Field(default=0, ge=0)
+    """A higher number has all features of the lower ones."""
+    hardware_version: int = Field(default=21, ge=4)
+    """The newest virtual hardware that the host runs."""
+    datastores: list[str] = []
+    """By default those of the cluster."""
+
+
+class Cluster(Strict):
+    """A vSphere cluster, which is in one zone."""
+
+    name: str
+    zone: str = "zone-1"
+    evc: int | None = Field(default=None, ge=0)
+    """EVC: the CPU generation that every host of the cluster shows."""
+    datastores: list[str] = ["datastore-1"]
+    hosts: list[Host] = Field(min_length=1)
+
+
+class NewHost(Host):
+    """A host that joins a cluster during the run."""
+
+    cluster: str
+
+
+class Reference(Strict):
+    """An object of the API."""
+
+    kind: str = "VirtualMachine"
+    name: str
+    namespace: str | None = None
+
+
+class Patch(Reference):
+    """A change of an object."""
+
+    merge: dict[str, Any]
+    """JSON merge patch, as for `kubectl patch --type=merge`."""
+
+
+class Maintenance(Strict):
+    """A host that is to enter maintenance mode."""
+
+    host: str
+    timeout: Duration = 0.0
+    """Give up after that; 0 never does."""
+
+
+class After(Strict):
+    """The first record of this kind (and object) in the trace, and a pause after it."""
+
+    event: str
+    """A kind of record, such as `EnteredMaintenanceMode` or `VmPoweredOn`."""
+    object: str = "*"
+    """The record's object, or a glob."""
+    delay: Duration = 0.0
+
+
+ACTIONS = (
+    "apply", "patch", "delete", "enter_maintenance", "exit_maintenance", "fail_host",
+    "recover_host", "add_host", "remove_host", "power_off",
+)  # fmt: skip
+
+
+class Entry(Strict):
+    """One thing that happens, at a time or after an event."""
+
+    at: Duration | None = None
+    after: After | None = None
+    apply: str | dict[str, Any] | None = None
+    """A manifest, or the file of some, relative to the scenario."""
+    patch: Patch | None = None
+    delete: Reference | None = None
+    enter_maintenance: str | Maintenance | None = None
+    exit_maintenance: str | None = None
+    fail_host: str | None = None
+    recover_host: str | None = None
+    add_host: NewHost | None = None
+    remove_host: str | None = None
+    power_off: str | None = None
+    """`namespace/name` of a VM that the administrator powers off in vCenter."""
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> "Entry":
+        if (self.at is None) == (self.after is None):
+            raise ValueError("give either `at` or `after`")
+        if sum(getattr(self, name) is not None for name in ACTIONS) != 1:
+            names = ", ".join(to_camel(name) for name in ACTIONS)
+            raise ValueError(f"give exactly one of {names}")
+        return self
+
+
+class Fault(Strict):
+    """Tasks that match go wrong: they fail, take longer, are never answered, or arrive twice."""
+
+    kind: Literal["fail", "delay", "drop", "repeat"]
+    verb: Literal[("*", *(verb.value for verb in Verb))] = "*"  # type: ignore[valid-type]
+    vm: str = "*"
+    host: str = "*"
+    fault: str = "GenericVmConfigFault"
+    """The vSphere fault of a task that fails."""
+    delay: Duration = 0.0
+    probability: float = Field(default=1.0, ge=0, le=1)
+    skip: int = Field(default=0, ge=0)
+    """So many matching tasks pass unharmed first."""
+    max_hits: int = Field(default=0, ge=0)
+    """At most so many are hit; 0 is no limit."""
+
+
+class Workload(Strict):
+    """Many VMs alike, made at `at`, or one every `every` from there on."""
+
+    name: str
+    """The VMs' name; `{}` in it stands for 1, 2, and so on."""
+    namespace: str | None = None
+    count: int = Field(ge=1, le=10_000_000)
+    spec: dict[str, Any]
+    """The `spec` of each VirtualMachine."""
+    labels: dict[str, str] = {}
+    at: Duration = 0.0
+    every: Duration = 0.0
+    lifetime: Duration | None = None
+    """When given, each VM is deleted so long after it was made."""
+
+
+class Expect(Strict):
+    """What must have come about: of a VM, a host, or in the trace."""
+
+    vm: str | None = None
+    """`namespace/name`, or a glob: then of every VM that matches."""
+    host: str | None = None
+    event: str | None = None
+    """A kind of record; with `object`, of that object."""
+    object: str = "*"
+    contains: str = ""
+    """With `event`: text that the record's data contains."""
+    count: int | None = Field(default=None, ge=0)
+    """With `event`: exactly so many; without it, at least one."""
+    state: str | None = None
+    """PoweredOn, PoweredOff, Suspended, Waiting, Absent; of a host Up, Maintenance, ..."""
+    on: str | None = None
+    """The host that the VM is on, or a glob."""
+    since: Duration = 0.0
+    """Only what is so from then on counts."""
+    by: Duration | None = None
+    """It comes about no later than this; without it, it holds at the end."""
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> "Expect":
+        if self.by is not None and self.by < self.since:
+            raise ValueError("`by` is before `since`")
+        if sum(item is not None for item in (self.vm, self.host, self.event)) != 1:
+            raise ValueError("give exactly one of vm, host, event")
+        if self.event is None and self.state is None and self.on is None:
+            raise ValueError("give the state that is expected")
+        return self
+
+
+class Spec(Strict):
+    """The body of a scenario."""
+
+    edition: EditionName = "2026-08"
+    verdict: Verdict = Verdict.DOCUMENT
+    """Whose word counts where the page and the code of its day disagree."""
+    seed: int = Field(default=1, ge=0)
+    duration: Duration = 3600.0
+    namespace: str = "default"
+    """Where manifests without a namespace go."""
+    policies: Policies = Policies()
+    durations: DurationsModel = DurationsModel()  # type: ignore[valid-type]
+    clusters: list[Cluster] = Field(min_length=1)
+    storage: dict[str, list[str]] = {}
+    """Datastores by storage class; a class that is not named may use any."""
+    manifests: list[str | dict[str, Any]] = []
+    timeline: list[Entry] = []
+    workload: list[Workload] = []
+    faults: list[Fault] = []
+    """Tasks that go wrong; the first rule that hits a task decides."""
+    expect: list[Expect] = []
+    memory_only: str = ""
+    """Why the scenario cannot run on a real API; empty if it can."""
+
+
+class Metadata(Strict):
+    """What the scenario is called and what it shows."""
+
+    name: str
+    description: str = ""
+
+
+class Scenario(Strict):
+    """A scenario file."""
+
+    api_version: Literal["vmsim.dev/v1alpha1"]
+    kind: Literal["Scenario"]
+    metadata: Metadata
+    spec: Spec
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a scenario file."""
+    schema = Scenario.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,264 @@
+"""Put a plan together with a clock and a plant, and run it.
+
+`System` is one run: the API server, the VM role, the cluster role and the plant, connected. The
+timeline and the workload are its only sources of change. Given the same plan and seed it writes
+the same trace, whichever machine it runs on.
+"""
+
+import platform
+from collections.abc import Callable, Generator
+from fnmatch import fnmatchcase
+from functools import partial
+from importlib.metadata import version
+from typing import Any, BinaryIO
+
+import simpy
+
+from vmsim.administration import Administration, Refused, migration_slots
+from vmsim.admission import Denied, Terms, admit_create
+from vmsim.apiserver import ApiServer
+from vmsim.assumptions import assumptions
+from vmsim.catalog import Catalog
+from vmsim.cluster import Cluster, ClusterPolicy
+from vmsim.controller import Controller, RetryPolicy, Surroundings
+from vmsim.expectations import Expectations, Verdict
+from vmsim.faults import FaultInjector
+from vmsim.fleet import Fleet
+from vmsim.fold import Picture
+from vmsim.inventory import Inventory, Overcommit
+from vmsim.loading import Plan, Planned, expand_added
+from vmsim.manifests import Manifest, timestamp, to_vm
+from vmsim.objects import HostSpec, VirtualMachine
+from vmsim.placement import POLICIES, Placer
+from vmsim.ports import Backend, PlantNeeds
+from vmsim.rng import stream
+from vmsim.scenario import Entry, Maintenance, Workload
+from vmsim.trace import Record, Trace
+from vmsim.workqueue import Backoff
+
+
+class System:
+    """One run of a plan on a backend; the trace goes to `sink`."""
+
+    def __init__(
+        self, plan: Plan, backend: Backend, env: simpy.Environment, sink: BinaryIO | None = None
+    ) -> None:
+        spec = plan.scenario.spec
+        policies = spec.policies
+        self.plan = plan
+        self.env = env
+        self.differences: list[str] = []
+        self._backend = backend
+        self.trace = Trace(lambda: env.now, sink)
+        self.trace.write_header(header(plan, backend))
+        self.picture = Picture()
+        self.expectations = Expectations(spec.expect, self.picture)
+        overcommit = Overcommit(policies.overcommit.cpu, policies.overcommit.memory)
+        inventory = Inventory(plan.hosts, overcommit)
+        injector = FaultInjector(plan.faults, stream(spec.seed, "faults")) if plan.faults else None
+        plant = backend.make(PlantNeeds(env, plan.durations, self._slots, injector))
+        self.fleet = Fleet(Placer(inventory, POLICIES[policies.placement]), plant, self.trace)
+        self.fleet.on_room = self._room
+        cluster_policy = ClusterPolicy(
+            policies.eviction or plan.default_eviction,
+            policies.vgpu_hot_migrate,
+            policies.high_availability,
+        )
+        self.cluster = Cluster(self.fleet, cluster_policy)
+        self.hosts = Administration(env, self.fleet, plant, cluster_policy, plan.durations)
+        self.api = ApiServer(lambda: env.now, Catalog(spec.edition), plan.edition, self.trace)
+        self.api.verdict = spec.verdict
+        storage = {name: tuple(stores) for name, stores in spec.storage.items()}
+        surroundings = Surroundings(self.api, plan.edition, storage, inventory.lowest_mhz)
+        self.controller = Controller(
+            env, surroundings, self.cluster, retry_policy(plan), self.trace
+        )
+        self._wakes = policies.retry.wake_on_capacity
+        self.cluster.wake = self.controller.wake
+        self._room_due = False
+
+    def watch(self) -> None:
+        """Keep the picture and judge the expectations while records come in."""
+        self.trace.listen(self._see)
+        for start_s in self.expectations.starts():
+            self._later(start_s, partial(self.expectations.at, start_s))
+
+    def begin(self) -> None:
+        """Declare the hosts, apply the first manifests, and start the timeline and the workload."""
+        for host in self.plan.hosts:
+            self.trace.write("host", "Host", host.name, host_data(host))
+        self._follow_events()
+        for manifest in self.plan.manifests:
+            self.api.apply(manifest)
+        self.env.process(self._timeline())
+        for workload, template in self.plan.workload:
+            self.env.process(self._source(workload, template))
+
+    def run(self) -> list[Verdict]:
+        """Run from the beginning to the end of the scenario, and judge its expectations."""
+        self.watch()
+        self.begin()
+        self.env.run(until=self.plan.scenario.spec.duration)
+        return self.finish()
+
+    def finish(self) -> list[Verdict]:
+        """Check what must always hold, and judge the expectations.
+
+        Afterwards `differences` holds where the backend's own inventory is not what we think.
+        """
+        broken = self.fleet.inventory.overcommitted()
+        assert not broken, f"hosts without room for what they run: {broken}"
+        self.differences = self._backend.compare(self.fleet.existing())
+        return self.expectations.verdicts()
+
+    def perform(self, entry: Entry, manifests: tuple[Manifest, ...] = ()) -> None:
+        """Do what a timeline entry says; what vSphere refuses is recorded, not raised."""
+        try:
+            self._perform_on_host(entry)
+        except Refused as refused:
+            self.trace.write("host", "Refused", "", {"fault": str(refused)})
+        for manifest in manifests:
+            self.api.apply(manifest)
+        if entry.patch is not None:
+            self.api.patch(self._key(entry.patch.namespace, entry.patch.name), entry.patch.merge)
+        if entry.delete is not None:
+            key = self._key(entry.delete.namespace, entry.delete.name)
+            self.api.delete(entry.delete.kind, key)
+
+    def _perform_on_host(self, entry: Entry) -> None:
+        hosts = self.hosts
+        simple = {
+            "exit_maintenance": hosts.exit_maintenance,
+            "fail_host": hosts.fail,
+            "recover_host": hosts.recover,
+            "remove_host": hosts.remove,
+            "power_off": hosts.power_off,
+        }
+        for name, act in simple.items():
+            if getattr(entry, name) is not None:
+                act(getattr(entry, name))
+        wanted = entry.enter_maintenance
+        if isinstance(wanted, Maintenance):
+            hosts.enter_maintenance(wanted.host, wanted.timeout)
+        elif wanted is not None:
+            hosts.enter_maintenance(wanted)
+        if entry.add_host is not None:
+            for spec in expand_added(entry, self.plan.scenario.spec.clusters):
+                hosts.add(spec)
+
+    def _timeline(self) -> Generator[simpy.Event, None, None]:
+        for planned in self.plan.timeline:
+            if planned.entry.at is not None:
+                yield self.env.timeout(planned.entry.at - self.env.now)
+                self.perform(planned.entry, planned.manifests)
+
+    def _follow_events(self) -> None:
+        waiting = [planned for planned in self.plan.timeline if planned.entry.after]
+        if not waiting:
+            return
+
+        def see(record: Record) -> None:
+            for planned in list(waiting):
+                after = planned.entry.after
+                assert after is not None
+                if record.kind == after.event and fnmatchcase(record.object, after.object):
+                    waiting.remove(planned)
+                    self._later(after.delay, partial(self._perform, planned))
+
+        self.trace.listen(see)
+
+    def _perform(self, planned: Planned) -> None:
+        self.perform(planned.entry, planned.manifests)
+
+    def _source(self, workload: Workload, template: Manifest) -> Generator[simpy.Event, None, None]:
+        """Make the VMs of a workload; its like is admitted once, for all of them."""
+        yield self.env.timeout(workload.at)
+        name = template.key
+        now = timestamp(self.env.now)
+        terms = Terms(self.api.catalog, self.plan.edition, self.api.verdict, now)
+        answer = admit_create(template.raw, terms)
+        if isinstance(answer, Denied):
+            errors = {"errors": [str(error) for error in answer.errors]}
+            self.trace.write("api", "Denied", name, errors)
+            return
+        self.trace.write("api", "WorkloadTemplate", name, {"manifest": answer.raw})
+        manifest = Manifest(template.kind, template.namespace, template.name, answer.raw)
+        like = to_vm(manifest, self.plan.edition.name)
+        for number in range(1, workload.count + 1):
+            if workload.every and number > 1:
+                yield self.env.timeout(workload.every)
+            key = f"{template.namespace}/{workload.name.replace('{}', str(number))}"
+            vm = VirtualMachine(key, like.spec, labels=like.labels, annotations=like.annotations)
+            self.api.submit(vm, name)
+            if workload.lifetime is not None:
+                self._later(workload.lifetime, partial(self._end, key))
+
+    def _end(self, key: str) -> None:
+        self.api.delete("VirtualMachine", key)
+
+    def _see(self, record: Record) -> None:
+        self.picture.apply(record)
+        self.expectations.see(record)
+
+    def _room(self) -> None:
+        """Let those who wait use the room that came free, once per instant."""
+        waits = self.hosts.waiting() or (self._wakes and self.cluster.waiting())
+        if waits and not self._room_due:
+            self._room_due = True
+            self._later(0.0, self._use_room)
+
+    def _use_room(self) -> None:
+        self._room_due = False
+        self.hosts.use_room()
+        if self._wakes:
+            self.cluster.use_room()
+
+    def _slots(self, host: str) -> int:
+        inventory = self.fleet.inventory
+        return migration_slots(inventory.hosts[inventory.row_of[host]].nic_mbps)
+
+    def _key(self, namespace: str | None, name: str) -> str:
+        return f"{namespace or self.plan.scenario.spec.namespace}/{name}"
+
+    def _later(self, delay_s: float, call: Callable[[], None]) -> None:
+        timer = self.env.timeout(delay_s)
+        assert timer.callbacks is not None
+        timer.callbacks.append(lambda _: call())
+
+
+def retry_policy(plan: Plan) -> RetryPolicy:
+    """The retry policy of a plan, the edition's timers where the scenario gives none."""
+    retry = plan.scenario.spec.policies.retry
+    return RetryPolicy(
+        Backoff(retry.first, retry.longest),
+        plan.edition.resync_s if retry.resync is None else retry.resync,
+        plan.edition.watches if retry.watch is None else retry.watch,
+        retry.wake_on_capacity,
+    )
+
+
+def header(plan: Plan, backend: Backend) -> dict[str, Any]:
+    """What the first line of the trace says about the run."""
+    versions = {name: version(name) for name in ("vmsim", "simpy", "numpy")}
+    spec = plan.scenario.spec
+    return {
+        "format": 1,
+        "scenario": plan.resolved,
+        "seed": spec.seed,
+        "edition": spec.edition,
+        "backend": backend.name,
+        "versions": {**versions, "python": platform.python_version(), **backend.versions},
+        "assumptions": assumptions(plan),
+    }
+
+
+def host_data(host: HostSpec) -> dict[str, Any]:
+    """A host as its record shows it."""
+    return {
+        "cluster": host.cluster,
+        "zone": host.zone,
+        "cores": host.cpu_cores,
+        "mhz": host.cpu_mhz,
+        "memory_mib": host.memory_mib,
+        "devices": dict(host.devices),
+    }
