@@ -249,7 +249,7 @@ def to_vm(manifest: Manifest, edition: str) -> VirtualMachine:
     spec = _given(manifest.raw.get("spec"))
     metadata = _given(manifest.raw.get("metadata"))
     image = _given(spec.get("image")).get("name") or ""
-    extra = {name: value for name, value in spec.items() if name not in _OWN_FIELDS}
+    extra = {name: v for name, v in spec.items() if name not in _OWN_FIELDS and v is not None}
     if image and spec.get("imageName"):
         extra["imageName"] = spec["imageName"]
     power = _capital(spec.get("powerState") or "")
@@ -360,7 +360,7 @@ def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _raw_spec(spec: VMSpec, version: str) -> dict[str, Any]:
-    own = {
+    own: dict[str, Any] = {
         "className": spec.class_name,
         "imageName": spec.image_name,
         "storageClass": spec.storage_class,
@@ -368,11 +368,11 @@ def _raw_spec(spec: VMSpec, version: str) -> dict[str, Any]:
         "powerOffMode": _spelled(spec.power_off_mode, version),
         "minHardwareVersion": spec.min_hardware_version,
     }
-    fields = _filled(own) | dict(spec.extra)
-    if version == "v1alpha1":
-        return fields
-    if spec.image_name:
-        fields["image"] = _given(spec.extra.get("image")) | {"name": spec.image_name}
+    image = _given(spec.extra.get("image"))
+    if image.get("name"):
+        own["image"] = image | {"name": spec.image_name}
+        own["imageName"] = spec.extra.get("imageName", "")
+    fields = dict(spec.extra) | _filled(own)
     references = {item.get("name"): item for item in spec.extra.get("policies") or ()}
     policies = [references.get(name, {"name": name}) for name in spec.policies]
     return fields | _filled({"policies": policies})
