@@ -2,7 +2,8 @@
 
 An `Endpoint` is what govc reads from GOVC_*. `open_stub` finds the API version that both sides
 know and returns the pyVmomi stub, whose every read of a socket is bounded in time. `reaching`
-turns what goes wrong on the way into Unreachable, with what to do about it.
+turns what goes wrong on the way into Unreachable, with what to do about it; `as_fault` turns what
+a vCenter refuses into a Fault.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from pyVmomi import vim as typed_vim
 from pyVmomi import vmodl as typed_vmodl
 from pyVmomi.SoapAdapter import SoapStubAdapter
 
+from vmsim.actions import Fault
 from vmsim.problems import BadInput, Problem, Unreachable
 
 vim: Any = typed_vim  # the published types are partial, so Any at this border
@@ -104,6 +106,15 @@ def reaching(endpoint: Endpoint) -> Iterator[None]:
     except Exception as error:  # pyvmomi raises what its parser raises
         message = f"answered what pyvmomi cannot read: {type(error).__name__}: {error}"
         raise Unreachable(f"{endpoint.url} {message}") from error
+
+
+def as_fault(error: Any) -> Fault:
+    """The Fault of a vSphere fault, by the last part of its type's name."""
+    if error is None:
+        return Fault("SystemError", "no reason is given")
+    name = type(error).__name__.rpartition(".")[2]
+    keys = tuple(str(said.key) for said in getattr(error, "faultMessage", None) or ())
+    return Fault(name, str(getattr(error, "msg", "") or ""), keys)
 
 
 def _api_version(endpoint: Endpoint, context: ssl.SSLContext, timeout_s: float) -> str:

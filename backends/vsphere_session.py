@@ -18,7 +18,7 @@ from pyVmomi import vim as typed_vim
 from pyVmomi import vmodl as typed_vmodl
 
 from backends.vsphere_endpoint import Endpoint as Endpoint
-from backends.vsphere_endpoint import open_stub, reaching
+from backends.vsphere_endpoint import as_fault, open_stub, reaching
 from backends.vsphere_reads import (
     HOST_PATHS,
     VM_PATHS,
@@ -37,6 +37,7 @@ from vmsim.actions import Fault, Verb
 from vmsim.problems import Unreachable
 
 TaskRef = NewType("TaskRef", str)
+RESULT = "info.result"
 vim: Any = typed_vim  # the published types are partial, so Any at this border
 vmodl: Any = typed_vmodl
 
@@ -71,15 +72,6 @@ class _Place:
     cluster: str
     pool: str
     stores: dict[str, str]  # names, the most widely mounted first
-
-
-def as_fault(error: Any) -> Fault:
-    """The Fault of a vSphere fault, by the last part of its type's name."""
-    if error is None:
-        return Fault("SystemError", "no reason is given")
-    name = type(error).__name__.rpartition(".")[2]
-    keys = tuple(str(said.key) for said in getattr(error, "faultMessage", None) or ())
-    return Fault(name, str(getattr(error, "msg", "") or ""), keys)
 
 
 class Session:
@@ -275,8 +267,32 @@ class Session:
         return self.wait([self.submit(Verb.POWER_ON, key, host)])[0]
 
     def power_on_many(self, keys: Sequence[str]) -> list[Fault | None]:
-        """Power on each where it is; all are submitted before the first is waited for."""
-        return self.wait([self.submit(Verb.POWER_ON, key) for key in keys])
+        """Power on all by one call, a third of the time that single calls take, and wait.
+
+        A DRS that may only recommend leaves VMs off: their outcome is NotAttempted.
+        """
+        if not all(map(self._vm_names().get, keys)):
+            self._vm_refs = None
+        refs = {key: ref for key in keys if (ref := self._vm_names().get(key))}
+        vms = [vim.VirtualMachine(ref, self._stub) for ref in refs.values()]
+        outcomes = self._power_on_all(vms) if vms else {}
+        absent = {key: Fault("NotFound", f"no VM {key}") for key in keys if key not in refs}
+        return [absent[key] if key in absent else outcomes[refs[key]] for key in keys]
+
+    def _power_on_all(self, vms: Sequence[Any]) -> dict[str, Fault | None]:
+        """The outcome of each by moref."""
+        started = self._start(lambda: self._datacenter.PowerOnMultiVM_Task(vms, None))
+        (fault,) = self.wait([started])
+        outcomes: dict[str, Fault | None] = dict.fromkeys((vm._moId for vm in vms), fault)
+        if fault is None:
+            skipped = Fault("NotAttempted", "DRS only recommends where to start it")
+            outcomes = dict.fromkeys(outcomes, skipped)
+            (result,) = self._collector.of([vim.Task(started, self._stub)], vim.Task, [RESULT])
+            answer = result[1][RESULT]
+            tasks = {item.vm._moId: TaskRef(item.task._moId) for item in answer.attempted}
+            outcomes |= zip(tasks, self.wait(list(tasks.values())), strict=True)
+            outcomes |= {item.vm._moId: as_fault(item.fault) for item in answer.notAttempted}
+        return outcomes
 
     def power_off(self, key: str) -> Fault | None:
         """Power off, without asking the guest, and wait."""
@@ -318,7 +334,7 @@ class Session:
         refs = [vim.Task(task, self._stub) for task in tasks]
         ended: dict[TaskRef, Fault | None] = {}
         try:
-            reads = self._collector.of(refs, vim.Task, ["info.state", "info.error", "info.result"])
+            reads = self._collector.of(refs, vim.Task, ["info.state", "info.error", RESULT])
         except vmodl.fault.ManagedObjectNotFound as error:
             gone = TaskRef(error.obj._moId if error.obj else tasks[0])
             return {gone: replace(as_fault(error), unknown=True)}
@@ -326,7 +342,7 @@ class Session:
             task, state = TaskRef(moref), str(read["info.state"])
             if state in ("success", "error"):
                 ended[task] = as_fault(read.get("info.error")) if state == "error" else None
-                self._learn(self._creating.pop(task, ""), read.get("info.result"))
+                self._learn(self._creating.pop(task, ""), read.get(RESULT))
         return ended
 
     def _learn(self, created: str, vm: Any) -> None:
