@@ -208,7 +208,8 @@ class _Writer:
 
     def put(self, kind: str, moref: str, properties: str) -> None:
         """Write one object; vcsim reads the files in the order of their names."""
-        (self.folder / f"{kind}-{moref}.xml").write_text(
+        order = 0 if kind == "OptionManager" else 1  # before the datastores, which need it
+        (self.folder / f"{order}-{kind}-{moref}.xml").write_text(
             f'<ObjectContent><obj type="{kind}">{moref}</obj>{properties}</ObjectContent>'
         )
 
@@ -315,7 +316,11 @@ class _Writer:
         )
 
     def write_datastores(self) -> None:
-        """Datastores whose `ds:` URL makes vcsim create, and later remove, a folder for files."""
+        """Datastores whose `ds:` URL makes vcsim create, and later remove, a folder for files.
+
+        Newer versions make it below a folder that loading the option manager makes.
+        """
+        self.put("OptionManager", "VpxSettings", "")
         mount = "<mountInfo><accessMode>readWrite</accessMode><mounted>true</mounted>"
         for name, moref in self.stores.items():
             specs = [spec for spec in self.specs if name in spec.datastores]
