@@ -97,7 +97,7 @@ class UpdateRule:
     code: Cells | None = None
     read: Reader | None = None
     place: str = ""
-    kind: ErrorKind = ErrorKind.INVALID
+    kind: ErrorKind = ErrorKind.FORBIDDEN
     detail: str = IMMUTABLE
     required: bool = False
     off_only: bool = False
@@ -299,12 +299,14 @@ UPDATE_RULES: tuple[UpdateRule, ...] = (
     _while_off("UPD-BOOT-OPTIONS", _HEAD, "spec.bootOptions", "M-05"),
     UpdateRule(
         *("UPD-HARDWARE-UP", _HEAD, "spec.minHardwareVersion", _WHILE_OFF, "M-11"),
+        kind=ErrorKind.INVALID,
         detail="cannot upgrade hardware version unless powered off",
         off_only=True,
         counts=_raised,
     ),
     UpdateRule(
         *("UPD-HARDWARE-DOWN", _HEAD, "spec.minHardwareVersion", _NO_NO, "M-11"),
+        kind=ErrorKind.INVALID,
         detail="cannot downgrade hardware version",
         counts=_lowered,
     ),
