@@ -209,6 +209,8 @@ def test_owner_references_link_image_provider_and_source_too() -> None:
 
     assert found is not None
     assert here.content_source_bound("demo", found)
+    here.remove("ContentSource", "", "src")
+    assert not here.content_source_bound("demo", found)
 
 
 def test_image_without_provider_is_content_with_any_binding_of_the_namespace() -> None:

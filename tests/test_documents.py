@@ -124,6 +124,13 @@ def test_reading_goes_on_at_the_next_document_after_a_syntax_error() -> None:
     ]
 
 
+def test_error_on_the_line_of_the_document_mark_is_reported_once() -> None:
+    assert problems(lambda: load("--- ]\n---\na: *x\n", "f")) == [
+        "f:1: not valid YAML: did not find expected node content, while parsing a block node",
+        "f:3: alias *x is not defined",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

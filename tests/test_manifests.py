@@ -495,6 +495,15 @@ def test_stored_spec_is_printed_as_it_was_applied(edition: str, spec: dict[str, 
     assert to_raw(vm, edition)["spec"] == spec
 
 
+def test_image_that_was_exchanged_is_printed_with_its_new_name() -> None:
+    spec = VMSpec("c", "vmi-2", "s", extra={"image": {"kind": "k", "name": "vmi-1"}})
+
+    assert to_raw(VirtualMachine("demo/a", spec), HEAD)["spec"]["image"] == {
+        "kind": "k",
+        "name": "vmi-2",
+    }
+
+
 def test_printed_object_passes_the_strict_check_of_its_edition() -> None:
     vm = running()
     (manifest,) = parsed(json.dumps(to_raw(vm, HEAD)))
