@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -180,7 +180,10 @@ def _build(go: str, folder: Path, tried: list[str]) -> Program | None:
 
 
 def _run(
-    command: Sequence[str], settings: dict[str, str], cwd: str | None = None
+    command: Sequence[str],
+    settings: dict[str, str],
+    cwd: str | None = None,
+    timeout_s: float = BUILD_TIMEOUT_S,
 ) -> subprocess.CompletedProcess[str]:
     """The finished command; one that cannot be run or takes too long ends with code 1."""
     try:
@@ -191,7 +194,7 @@ def _run(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=BUILD_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -208,7 +211,7 @@ def _from_container(tried: list[str]) -> Program | None:
     for runtime in ("docker", "podman"):
         if not shutil.which(runtime):
             continue
-        done = _run(["timeout", "20", runtime, "version"], {})
+        done = _run([runtime, "version"], {}, timeout_s=20.0)
         if done.returncode:
             tried.append(f"{runtime} does not answer: {_last(done)}")
             continue
@@ -237,7 +240,10 @@ class Vcsim:
         self.version = self.program.version
         self.pid = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="vmsim-vcsim-"))
+        self._folder = cache_dir() / "detached"  # one at a time, and nobody cleans up after it
+        if not detached:
+            self._folder = Path(tempfile.mkdtemp(prefix="vmsim-vcsim-"))
+        self._folder.mkdir(exist_ok=True)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -320,16 +326,6 @@ class Vcsim:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-@contextlib.contextmanager
-def running(load_dir: Path | None = None, extra_args: Sequence[str] = ()) -> Iterator[Vcsim]:
-    """A vcsim for the length of a `with` block."""
-    simulator = Vcsim()
-    try:
-        yield simulator.start(load_dir, extra_args)
-    finally:
-        simulator.stop()
 
 
 def _state_path() -> Path:

@@ -163,8 +163,9 @@ class Collector:
             raise Unreachable(f"{self._endpoint.url} {message}") from error
         return found
 
-    def of(self, refs: Sequence[Any], kind: Any, paths: Sequence[str]) -> Iterator[Any]:
+    def of(self, refs: Sequence[Any], kind: Any, paths: Sequence[str]) -> list[Any]:
         """The named objects: (moref, path to pyVmomi's value); a fault of vSphere goes on up."""
+        found: list[Any] = []
         collector = vmodl.query.PropertyCollector
         objects = [collector.ObjectSpec(obj=ref) for ref in refs]
         wanted = collector.PropertySpec(type=kind, pathSet=list(paths))
@@ -174,9 +175,11 @@ class Collector:
             )
             while page is not None:
                 for content in page.objects:
-                    yield str(content.obj._moId), {p.name: p.val for p in content.propSet}
+                    values = {each.name: each.val for each in content.propSet}
+                    found.append((str(content.obj._moId), values))
                 token = page.token
                 page = self._pages.ContinueRetrievePropertiesEx(token) if token else None
+        return found
 
     def as_xml(self, root: Any) -> str:
         """The server's own XML for all properties of `root` and of every entity below it."""

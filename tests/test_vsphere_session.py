@@ -14,7 +14,7 @@ import pytest
 from backends.vcsim_process import Vcsim, find
 from backends.vsphere_endpoint import Endpoint
 from backends.vsphere_reads import from_inventory_name, to_inventory_name
-from backends.vsphere_session import NewVM, Session
+from backends.vsphere_session import NewVM, Session, TaskRef
 from vmsim.actions import Verb
 from vmsim.objects import PowerState
 from vmsim.problems import BadInput, Unreachable
@@ -306,6 +306,32 @@ class TestWithVcsim:
         fault = session.power_on("ns/a")
 
         assert fault is not None and fault.name in ("ManagedObjectNotFound", "NotFound")
+
+    def test_a_vm_that_somebody_else_deleted_cannot_be_relocated(
+        self, session: Session, simulator: Vcsim
+    ) -> None:
+        session.create(NewVM("ns/a", HERE, 1, 64))
+        with Session.connect(simulator.endpoint) as other:
+            other.destroy("ns/a")
+
+        fault = session.relocate("ns/a", THERE)
+
+        assert fault is not None and fault.name in ("ManagedObjectNotFound", "NotFound")
+
+    def test_a_task_that_the_server_forgot_has_an_unknown_outcome(self, session: Session) -> None:
+        (fault,) = session.wait([TaskRef("task-987654321")])
+
+        assert fault is not None and fault.unknown
+
+    def test_a_session_that_was_ended_is_unreachable_for_reads_and_operations(
+        self, simulator: Vcsim
+    ) -> None:
+        with Session.connect(simulator.endpoint) as ended:
+            ended._content.sessionManager.Logout()
+
+            for call in (ended.vms, lambda: ended.enter_maintenance(HERE)):
+                with pytest.raises(Unreachable, match="ended our session"):
+                    call()
 
     def test_many_vms_are_powered_on_at_once_and_each_has_its_outcome(
         self, session: Session
