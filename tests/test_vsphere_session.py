@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+from pyVmomi import vim
 
 from backends.vcsim_process import Vcsim, find
 from backends.vsphere_endpoint import Endpoint
@@ -226,6 +227,10 @@ class TestWithVcsim:
         assert session.relocate("ns/a", host) is None
 
         assert session.vms()["ns/a"].host == host
+        pools = dict(session._read(vim.VirtualMachine, ["resourcePool"]))
+        clusters = dict(session._read(vim.ComputeResource, ["name", "resourcePool"]))
+        (pool,) = [read["resourcePool"] for read in pools.values()]
+        assert [c["name"] for c in clusters.values() if c["resourcePool"] == pool] == [host[:6]]
 
     def test_a_destroyed_vm_is_gone_and_its_name_free(self, session: Session) -> None:
         session.create(NewVM("ns/a", HERE, 1, 64))
