@@ -11,9 +11,11 @@ from typing import Any
 
 from vmsim.admission import Admitted, Denied, Terms, admit_create, admit_update
 from vmsim.catalog import Catalog
+from vmsim.documents import Document, Lines
 from vmsim.editions import Edition
-from vmsim.manifests import Manifest, timestamp, to_raw, to_vm
+from vmsim.manifests import Manifest, parse, timestamp, to_raw, to_vm
 from vmsim.objects import VirtualMachine
+from vmsim.problems import BadInput
 from vmsim.rules import ErrorKind, FieldError, Verdict
 from vmsim.trace import Trace
 
@@ -66,7 +68,11 @@ class ApiServer:
         old = self.vms.get(key)
         if old is None:
             return self._deny(key, _not_found(key))
-        return self._update(old, merged(to_raw(old, self._edition.name), merge))
+        raw = merged(to_raw(old, self._edition.name), merge)
+        problems = _schema_problems(raw, self._edition.name)
+        if problems:
+            return self._deny(key, Denied(problems, old.name))
+        return self._update(old, raw)
 
     def delete(self, kind: str, key: str) -> Denied | None:
         """Ask for the deletion of an object; a VM stays until its finalizer is gone (X-01)."""
@@ -174,6 +180,18 @@ def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any
         else:
             result[name] = value
     return result
+
+
+def _schema_problems(raw: dict[str, Any], edition: str) -> tuple[FieldError, ...]:
+    """What the schema of the kind has against the object, as field errors."""
+    try:
+        parse([Document(raw, "", Lines(0))], edition)
+    except BadInput as error:
+        return tuple(
+            FieldError(problem.field, ErrorKind.UNSUPPORTED, problem.message)
+            for problem in error.problems
+        )
+    return ()
 
 
 def _with(manifest: Manifest, raw: dict[str, Any]) -> Manifest:

@@ -34,9 +34,9 @@ def assumptions(plan: Plan) -> list[str]:
         f"free capacity {'wakes' if retry.wake_on_capacity else 'does not wake'} waiting VMs",
     ]
     durations = plan.durations
-    said += [
-        f"{item.name.removesuffix('_s')} {getattr(durations, item.name):g} s: "
-        f"{item.metadata['means']}"
+    parts = [
+        f"{item.name.removesuffix('_s')} {getattr(durations, item.name):g} s"
         for item in dataclasses.fields(Durations)
     ]
+    said.append(f"durations: {', '.join(parts)}")
     return said

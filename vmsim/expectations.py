@@ -17,10 +17,13 @@ from vmsim.trace import Record
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One expectation judged; `instead` tells what was the case when it was not met."""
+    """One expectation judged; `instead` tells what was the case when it was not met.
+
+    `met` is None when the run was cut short before the expectation could be decided.
+    """
 
     text: str
-    met: bool
+    met: bool | None
     instead: str = ""
 
 
@@ -38,6 +41,7 @@ class Expectations:
 
     def __init__(self, expects: list[Expect], picture: Picture) -> None:
         self._picture = picture
+        self.ended_s = 0.0
         self._open = [_Open(expect) for expect in expects]
 
     def see(self, record: Record) -> None:
@@ -60,9 +64,15 @@ class Expectations:
         """The moments at which `at` must be called, in order."""
         return sorted({item.expect.since for item in self._open if item.expect.since > 0})
 
-    def verdicts(self) -> list[Verdict]:
-        """Every expectation judged, in the order of the scenario; call it at the end."""
-        return [self._judge(item) for item in self._open]
+    def verdicts(self, end_s: float) -> list[Verdict]:
+        """Every expectation judged, in the order of the scenario, after the last record.
+
+        `end_s` is when the scenario ends; a run cut short before leaves what is not met open.
+        """
+        return [self._judge(item, self._is_open(item.expect, end_s)) for item in self._open]
+
+    def _is_open(self, expect: Expect, end_s: float) -> bool:
+        return self.ended_s < (end_s if expect.by is None else expect.by)
 
     def _count(self, item: _Open, record: Record) -> None:
         expect = item.expect
@@ -90,18 +100,21 @@ class Expectations:
         right_state = expect.state is None or state == expect.state
         return right_state and (expect.on is None or fnmatchcase(host, expect.on))
 
-    def _judge(self, item: _Open) -> Verdict:
+    def _judge(self, item: _Open, is_open: bool) -> Verdict:
         expect = item.expect
         text = describe(expect)
+        if is_open and (expect.by is None or expect.count is not None):
+            return Verdict(text, None, "the run ended before")
         if expect.event is not None:
             met = item.count == expect.count if expect.count is not None else item.count > 0
-            return Verdict(text, met, "" if met else f"{item.count} such records")
+            undecided = None if is_open and not met else met
+            return Verdict(text, undecided, "" if met else f"{item.count} such records")
         missing = [name for name in self._names(expect) if not self._is_met(item, name)]
         if not missing:
             return Verdict(text, met=True)
         shown = "; ".join(self._describe(name, expect) for name in missing[:3])
         more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
-        return Verdict(text, met=False, instead=shown + more)
+        return Verdict(text, met=None if is_open else False, instead=shown + more)
 
     def _is_met(self, item: _Open, name: str) -> bool:
         if item.expect.by is None:

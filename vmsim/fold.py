@@ -57,6 +57,14 @@ class HostPicture:
     since_s: float = 0.0
 
 
+@dataclass(slots=True)
+class ObjectPicture:
+    """An object of another kind, as it was applied."""
+
+    manifest: dict[str, Any]
+    created_s: float
+
+
 class Picture:
     """The state of everything after the records applied so far."""
 
@@ -64,7 +72,8 @@ class Picture:
         self.now_s = 0.0
         self.vms: dict[str, VMPicture] = {}
         self.hosts: dict[str, HostPicture] = {}
-        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.objects: dict[tuple[str, str], ObjectPicture] = {}
+        self.templates: dict[str, dict[str, Any]] = {}
         self.denials: list[Record] = []
 
     def apply(self, record: Record) -> None:
@@ -113,7 +122,7 @@ def _added(picture: Picture, record: Record) -> None:
     vm.since_s = record.t
     template = record.data.get("template")
     if template is not None:
-        vm.manifest = picture.objects.get(("Workload", template), {})
+        vm.manifest = picture.templates.get(template, {})
     else:
         vm.manifest = record.data["manifest"]
     _remember(vm, record)
@@ -139,11 +148,13 @@ def _deleted(picture: Picture, record: Record) -> None:
 
 def _applied(picture: Picture, record: Record) -> None:
     manifest = record.data["manifest"]
-    picture.objects[manifest.get("kind", ""), record.object] = manifest
+    key = (manifest.get("kind", ""), record.object)
+    known = picture.objects.get(key)
+    picture.objects[key] = ObjectPicture(manifest, known.created_s if known else record.t)
 
 
 def _template(picture: Picture, record: Record) -> None:
-    picture.objects["Workload", record.object] = record.data["manifest"]
+    picture.templates[record.object] = record.data["manifest"]
 
 
 def _denied(picture: Picture, record: Record) -> None:

@@ -50,7 +50,8 @@ class System:
         self.differences: list[str] = []
         self._backend = backend
         self.trace = Trace(lambda: env.now, sink)
-        self.trace.write_header(header(plan, backend))
+        self.header = header(plan, backend)
+        self.trace.write_header(self.header)
         self.picture = Picture()
         self.expectations = Expectations(spec.expect, self.picture)
         overcommit = Overcommit(policies.overcommit.cpu, policies.overcommit.memory)
@@ -98,8 +99,15 @@ class System:
         """Run from the beginning to the end of the scenario, and judge its expectations."""
         self.watch()
         self.begin()
-        self.env.run(until=self.plan.scenario.spec.duration)
+        self.advance(self.plan.scenario.spec.duration)
         return self.finish()
+
+    def advance(self, until_s: float) -> None:
+        """Run up to second `until_s`, what happens at that second included."""
+        if until_s > self.env.now:
+            self.env.run(until=until_s)
+        while self.env.peek() <= until_s:
+            self.env.step()
 
     def finish(self) -> list[Verdict]:
         """Check what must always hold, and judge the expectations.
@@ -109,7 +117,9 @@ class System:
         broken = self.fleet.inventory.overcommitted()
         assert not broken, f"hosts without room for what they run: {broken}"
         self.differences = self._backend.compare(self.fleet.existing())
-        return self.expectations.verdicts()
+        self.trace.write("run", "End", "", {})
+        self.expectations.ended_s = self.env.now
+        return self.expectations.verdicts(self.plan.scenario.spec.duration)
 
     def perform(self, entry: Entry, manifests: tuple[Manifest, ...] = ()) -> None:
         """Do what a timeline entry says; what vSphere refuses is recorded, not raised."""
