@@ -1,0 +1,1 @@
+"""Benchmarks: the same churn of VMs in vmsim, in plain SimPy and in CloudSim Plus."""

@@ -1,0 +1,114 @@
+"""The result of the benchmarks as a table, and as docs/bench.md."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from bench.measure import Spread
+
+LIBRARIES = ("simpy", "numpy", "msgspec")
+
+TEXT = """# Benchmarks
+
+Written by `{command}`; do not edit by hand.
+
+Everything here is a ratio within one run of this command: the drivers take turns, each in a
+process of its own, and a ratio compares neighbours. Costs are CPU seconds of the simulation
+itself, without start-up and without building the hosts. Figures are the median, with the least
+and the greatest in parentheses. CPU times of different runs cannot be compared.
+
+Machine: {machine}. {versions}.
+
+{table}
+
+What is compared: the churn workload of `bench/churn.py` (hosts of 48 cores and 512 GiB, 85 % of
+the cores in use, VMs of eight classes that stay for a day on average, best fit, no overcommit).
+
+- *vmsim* (`bench/system.py`) takes every VM along the whole path: the object is stored, gets its
+  finalizer, its prerequisites are looked at, a host is found, the VM is created, powered on and
+  reported; when its time is over the object is deleted, the VM is powered off and destroyed, and
+  the finalizer is removed. Nine records per VM go to a trace file, which is hashed as it is
+  written. Durations are 0. Expectations are not watched.
+- *plain SimPy* (`bench/plain.py`) has one process per VM, host objects and a linear scan. It has
+  no object store, no rules, no queue and no trace.
+- *CloudSim Plus* (`bench/cloudsimplus/`) asks the library's best-fit policy for a host at each
+  arrival and gives it back at each departure, without broker, cloudlets or logging.
+
+A bar is what the project promises; a goal is what it is to reach next.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table."""
+
+    what: str
+    figure: str
+    bar: str = ""
+    met: str = ""
+
+    @classmethod
+    def at_most(cls, what: str, figure: Spread, bar: float, goal: float | None = None) -> "Row":
+        """A figure that shall not be above `bar`, and later not above `goal`."""
+        reached = goal is not None and figure.middle <= goal
+        words = f"≤ {bar:g}" + (f", goal ≤ {goal:g}" if goal is not None else "")
+        return cls(what, str(figure), words, _met(figure.middle <= bar, reached, goal))
+
+    @classmethod
+    def at_least(cls, what: str, figure: Spread, bar: float, goal: float) -> "Row":
+        """A figure that shall not be below `bar`, and later not below `goal`."""
+        met, reached = figure.middle >= bar, figure.middle >= goal
+        return cls(what, str(figure), f"≥ {bar:g}, goal ≥ {goal:g}", _met(met, reached, goal))
+
+    @classmethod
+    def fact(cls, what: str, figure: Spread) -> "Row":
+        """A figure without a bar."""
+        return cls(what, str(figure))
+
+    @classmethod
+    def yes(cls, what: str, so: bool) -> "Row":
+        """Something that shall be so."""
+        return cls(what, "yes" if so else "no", "yes", "met" if so else "NOT MET")
+
+    @classmethod
+    def skipped(cls, what: str, reason: str) -> "Row":
+        """Something that was not measured."""
+        return cls(what, f"skipped: {reason}")
+
+
+def _met(met: bool, reached: bool, goal: float | None) -> str:
+    if not met:
+        return "NOT MET"
+    if goal is None:
+        return "met"
+    return "goal met" if reached else "met, goal not met"
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
+    lines = ["| | figure | bar | |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {row.figure} | {row.bar} | {row.met} |" for row in rows]
+    return "\n".join(lines)
+
+
+def document(rows: Sequence[Row], command: str = "python -m bench") -> str:
+    """The text of docs/bench.md."""
+    found = [f"Python {platform.python_version()}"]
+    found += [f"{name} {version(name)}" for name in LIBRARIES]
+    return TEXT.format(
+        command=command, machine=machine(), versions=", ".join(found), table=table(rows)
+    )
+
+
+def machine() -> str:
+    """The CPU's model and how many cores there are."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if _linux() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0] if models else platform.processor()}, {os.cpu_count()} cores"
+
+
+def _linux() -> bool:
+    return Path("/proc/cpuinfo").exists()
