@@ -51,12 +51,14 @@ class Expectations:
             if expect.event is not None:
                 self._count(item, record)
             elif expect.by is not None and expect.since <= record.t <= expect.by:
-                self._meet(item, record.object)
+                for name in self._touched(record):
+                    self._meet(item, name)
 
     def at(self, now_s: float) -> None:
         """The moment `now_s` begins: what holds already counts for windows that open now."""
         for item in self._open:
-            if item.expect.by is not None and item.expect.since == now_s:
+            expect = item.expect
+            if expect.event is None and expect.by is not None and expect.since == now_s:
                 for name in (*self._picture.vms, *self._picture.hosts):
                     self._meet(item, name)
 
@@ -74,13 +76,19 @@ class Expectations:
     def _is_open(self, expect: Expect, end_s: float) -> bool:
         return self.ended_s < (end_s if expect.by is None else expect.by)
 
+    def _touched(self, record: Record) -> list[str]:
+        """Whose state the record may have changed: that of all VMs, when a host fails."""
+        vms = self._picture.vms if record.kind == "HostConnectionLost" else ()
+        return [record.object, *vms]
+
     def _count(self, item: _Open, record: Record) -> None:
         expect = item.expect
         if record.kind != expect.event or not fnmatchcase(record.object, expect.object):
             return
         if not expect.since <= record.t <= (expect.by or float("inf")):
             return
-        if expect.contains in msgspec.json.encode(record.data).decode():
+        text = msgspec.json.encode(record.data).decode()
+        if expect.contains in text or expect.contains in text.replace('\\"', '"'):
             item.count += 1
 
     def _meet(self, item: _Open, name: str) -> None:
@@ -94,7 +102,8 @@ class Expectations:
             vm = self._picture.vms.get(name) or VMPicture(name)
             state, host = vm.state, vm.host
         else:
-            if name != expect.host or name not in self._picture.hosts:
+            assert expect.host is not None
+            if name not in self._picture.hosts or not fnmatchcase(name, expect.host):
                 return False
             state, host = self._picture.hosts[name].state, name
         right_state = expect.state is None or state == expect.state
@@ -122,11 +131,10 @@ class Expectations:
         return name in item.met
 
     def _names(self, expect: Expect) -> list[str]:
-        if expect.host is not None:
-            return [expect.host]
-        assert expect.vm is not None
-        names = [name for name in self._picture.vms if fnmatchcase(name, expect.vm)]
-        return names or [expect.vm]
+        glob = expect.vm or expect.host
+        assert glob is not None
+        known = self._picture.hosts if expect.vm is None else self._picture.vms
+        return [name for name in known if fnmatchcase(name, glob)] or [glob]
 
     def _describe(self, name: str, expect: Expect) -> str:
         if expect.host is not None:
