@@ -92,7 +92,7 @@ class Session:
         self._collector = Collector(endpoint, stub, self._content)
         self._places: dict[str, _Place] = {}
         self._vm_refs: dict[str, str] | None = None  # a VM that is being created has ""
-        self._creating: dict[TaskRef, str] = {}
+        self._expected: dict[TaskRef, tuple[Verb, str]] = {}  # create and destroy
         self._datacenter: Any = None
         self._vm_folder: Any = None
 
@@ -162,8 +162,9 @@ class Session:
         seen: dict[str, VMSeen] = {}
         for moref, read in self._read(vim.VirtualMachine, VM_PATHS):
             vm = vm_seen((moref, read), hosts)
-            if seen.setdefault(vm.key, vm) is not vm:
-                self._note(f"more than one VM is named {to_inventory_name(vm.key)}")
+            note = f"more than one VM is named {to_inventory_name(vm.key)}"
+            if seen.setdefault(vm.key, vm) is not vm and note not in self.notes:
+                self.notes.append(note)
         self._vm_refs = {key: vm.moref for key, vm in seen.items()}
         return seen
 
@@ -190,9 +191,11 @@ class Session:
             Verb.DESTROY: lambda: self._start(vm.Destroy_Task),
         }
         started = calls[verb]()
-        gone = isinstance(started, Fault) and started.name == "ManagedObjectNotFound"
-        if gone or verb is Verb.DESTROY:
-            self._vm_names().pop(key, None)  # looked for again when it is named again
+        if isinstance(started, Fault):
+            if started.name == "ManagedObjectNotFound":
+                self._vm_names().pop(key, None)  # looked for again when it is named again
+        elif verb is Verb.DESTROY:
+            self._expected[started] = (verb, key)
         return started
 
     def submit_create(self, new: NewVM) -> TaskRef | Fault:
@@ -223,7 +226,7 @@ class Session:
         host = vim.HostSystem(place.host, self._stub)
         started = self._start(lambda: self._vm_folder.CreateVM_Task(spec, pool, host))
         if not isinstance(started, Fault):
-            self._creating[started] = new.key
+            self._expected[started] = (Verb.CREATE, new.key)
             self._vm_names()[new.key] = ""
         return started
 
@@ -342,15 +345,16 @@ class Session:
             task, state = TaskRef(moref), str(read["info.state"])
             if state in ("success", "error"):
                 ended[task] = as_fault(read.get("info.error")) if state == "error" else None
-                self._learn(self._creating.pop(task, ""), read.get(RESULT))
+                self._learn(task, state == "success", read.get(RESULT))
         return ended
 
-    def _learn(self, created: str, vm: Any) -> None:
-        """Keep the moref of a VM whose creation ended; forget the name when it failed."""
-        if created and vm is not None:
-            self._vm_names()[created] = str(vm._moId)
-        elif created:
-            self._vm_names().pop(created, None)
+    def _learn(self, task: TaskRef, succeeded: bool, created: Any) -> None:
+        """Keep the moref of a VM whose creation ended; forget the name of one that is not there."""
+        verb, key = self._expected.pop(task, (Verb.POWER_ON, ""))
+        if verb is Verb.CREATE and succeeded and created is not None:
+            self._vm_names()[key] = str(created._moId)
+        elif verb is Verb.CREATE or (verb is Verb.DESTROY and succeeded):
+            self._vm_names().pop(key, None)
 
     def _migrate(self, vm: Any, host_name: str) -> TaskRef | Fault:
         """Start a move; the pool is named too when the host is in another cluster.
@@ -390,10 +394,6 @@ class Session:
         if not self._vm_names().get(key):
             self._vm_refs = None
         return self._vm_names().get(key, "")
-
-    def _note(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
 
     def _read(self, kind: Any, paths: Sequence[str]) -> list[Read]:
         return self._collector.below(self._datacenter, kind, paths)

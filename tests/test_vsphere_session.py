@@ -240,6 +240,14 @@ class TestWithVcsim:
         assert session.vms() == {}
         assert session.create(NewVM("ns/a", HERE, 1, 64)) is None
 
+    def test_a_vm_whose_destruction_failed_keeps_its_name(self, session: Session) -> None:
+        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.power_on("ns/a")
+
+        faults = [session.destroy("ns/a"), session.create(NewVM("ns/a", THERE, 1, 64))]
+
+        assert [fault and fault.name for fault in faults] == ["InvalidPowerState", "DuplicateName"]
+
     def test_a_wrong_power_state_is_the_fault_of_that_name(self, session: Session) -> None:
         session.create(NewVM("ns/a", HERE, 1, 64))
 
