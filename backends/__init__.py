@@ -4,12 +4,20 @@
 is imported only when it is asked for.
 """
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from vmsim.objects import HostSpec
 from vmsim.ports import Backend
+from vmsim.problems import BadInput, Problem
+
+if TYPE_CHECKING:
+    from backends.vsphere_session import Session
 
 
 @contextmanager
@@ -25,14 +33,83 @@ def memory(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
     )
 
 
+@contextmanager
+def vcsim(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
+    """A vcsim process that has exactly these hosts, on modelled time."""
+    from backends.vcsim_inventory import write_inventory
+    from backends.vcsim_process import Vcsim
+    from backends.vsphere_session import Session
+
+    with tempfile.TemporaryDirectory(prefix="vmsim-") as folder:
+        simulator = Vcsim()
+        if simulator.program.url:
+            with Session.connect(simulator.endpoint) as session:
+                yield _driven("vcsim", session, hosts)
+            return
+        inventory = Path(folder) / "inventory"
+        write_inventory(inventory, hosts)
+        with simulator.start(inventory), Session.connect(simulator.endpoint) as session:
+            yield _driven("vcsim", session, hosts)
+
+
+@contextmanager
+def vsphere(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
+    """The vCenter that GOVC_URL names, on modelled time; it must have the scenario's hosts."""
+    from backends.vsphere_session import Endpoint, Session
+
+    with Session.connect(Endpoint.from_environment(os.environ)) as session:
+        yield _driven("vsphere", session, hosts)
+
+
+def _driven(name: str, session: "Session", hosts: Sequence[HostSpec]) -> Backend:
+    """A backend whose plant keeps the time and whose session does the work."""
+    from backends.effects import VSphereEffects
+    from backends.memory import MemoryPlant
+
+    _check_hosts(session, hosts)
+    effects = VSphereEffects(session)
+    about = session.about
+    versions = {name: f"{about.product} (API {about.api})", "notes": "; ".join(session.notes)}
+    return Backend(
+        name,
+        versions,
+        lambda needs: MemoryPlant(needs.env, needs.durations, needs.slots, needs.faults, effects),
+        effects.compare,
+    )
+
+
+def _check_hosts(session: "Session", hosts: Sequence[HostSpec]) -> None:
+    """Refuse to drive an endpoint whose hosts are not those of the scenario."""
+    seen = session.hosts()
+    where = session.endpoint.url
+    problems = []
+    for host in hosts:
+        real = seen.get(host.name)
+        if real is None:
+            problems.append(Problem(f"{where} has no host {host.name}", field="clusters"))
+        elif (real.cpu_cores, real.memory_mib) != (host.cpu_cores, host.memory_mib):
+            have = f"{real.cpu_cores} cores and {real.memory_mib} MiB"
+            problems.append(
+                Problem(f"host {host.name} has {have} on {where}", field="clusters",
+                        hint=f"the scenario says {host.cpu_cores} and {host.memory_mib}")
+            )  # fmt: skip
+    if existing := session.vms():
+        message = f"{where} already has {len(existing)} VMs, such as {min(existing)}"
+        hint = "use an empty datacenter, chosen by GOVC_DATACENTER"
+        problems.append(Problem(message, hint=hint))
+    if problems:
+        raise BadInput(problems)
+
+
 BACKENDS: Mapping[str, Callable[[Sequence[HostSpec]], AbstractContextManager[Backend]]] = (
-    MappingProxyType({"memory": memory})
+    MappingProxyType({"memory": memory, "vcsim": vcsim, "vsphere": vsphere})
 )
 
 
 def opened(name: str, hosts: Sequence[HostSpec]) -> AbstractContextManager[Backend]:
     """The backend `name`, holding the scenario's hosts, until the context ends.
 
-    `hosts` are all hosts that the scenario ever has. Raises `Unreachable`.
+    `hosts` are all hosts that the scenario ever has. Raises `Unreachable`, or `BadInput` for an
+    endpoint that does not have these hosts.
     """
     return BACKENDS[name](hosts)

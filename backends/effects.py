@@ -1,0 +1,88 @@
+"""Modelled time, real operations: carry out on a vSphere API what the model says just happened.
+
+A vCenter simulator ends every task at once, so the model keeps the time: when a modelled task is
+over, its operation is done for real and waited for. At the end of a run the API's own inventory
+is compared with the model's picture, VM by VM, and any difference is an error.
+
+A simulated vCenter cannot lose a host, so a failed host is played: its VMs are powered off and it
+is disconnected. A host that joins later is there from the start, and unused until then.
+"""
+
+from collections.abc import Callable, Iterable
+
+from backends.vsphere_reads import VMSeen
+from backends.vsphere_session import NewVM, Session
+from vmsim.actions import Fault, Task, Verb
+from vmsim.ports import Believed, HostCommand
+from vmsim.problems import Unreachable
+
+
+class VSphereEffects:
+    """See `vmsim.ports.Effects`; owns nothing, the session is closed by whoever opened it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def task(self, task: Task) -> Fault | None:
+        """Do what the task says, and wait for it."""
+        session = self._session
+        if task.verb is Verb.CREATE:
+            size = (task.cpus, task.memory_mib)
+            return session.create(NewVM(task.vm, task.host, *size, datastore=task.datastore))
+        if task.verb is Verb.MIGRATE:
+            return session.relocate(task.vm, task.host)
+        if task.verb is Verb.POWER_ON and task.source != task.host:
+            fault = session.relocate(task.vm, task.host)
+            if fault:
+                return fault
+        return session.wait([session.submit(task.verb, task.vm)])[0]
+
+    def host(self, host: str, command: HostCommand) -> None:
+        """Do to the host what the command says; a refusal means that the run is off the rails."""
+        if command is HostCommand.FAIL:
+            self._power_off_all(host)
+        calls: dict[HostCommand, Callable[[str], Fault | None]] = {
+            HostCommand.ENTER_MAINTENANCE: self._session.enter_maintenance,
+            HostCommand.EXIT_MAINTENANCE: self._session.exit_maintenance,
+            HostCommand.FAIL: self._session.disconnect,
+            HostCommand.RECOVER: self._session.reconnect,
+            HostCommand.REMOVE: self._session.disconnect,
+        }
+        fault = calls[command](host) if command in calls else None
+        if fault:
+            raise Unreachable(f"{command} of {host} failed on the API: {fault}")
+
+    def compare(self, believed: Iterable[Believed]) -> list[str]:
+        """One line for each VM in which the API's inventory is not the picture."""
+        seen = dict(self._session.vms())
+        lines: list[str] = []
+        for vm in believed:
+            real = seen.pop(vm.key, None)
+            if real is None:
+                lines.append(f"{vm.key}: the model has it on {vm.host}, the API has no such VM")
+            else:
+                lines += _differences(vm, real)
+        return lines + [f"{key}: the API has it on {vm.host}, the model has no such VM"
+                        for key, vm in sorted(seen.items())]  # fmt: skip
+
+    def _power_off_all(self, host: str) -> None:
+        session = self._session
+        running = [vm.key for vm in session.vms().values() if vm.host == host and vm.powered_on]
+        faults = session.wait([session.submit(Verb.POWER_OFF, key) for key in running])
+        for key, fault in zip(running, faults, strict=True):
+            if fault:
+                raise Unreachable(f"{key} could not lose its power with {host}: {fault}")
+
+
+def _differences(vm: Believed, real: VMSeen) -> list[str]:
+    pairs = {
+        "host": (vm.host, real.host),
+        "power": (vm.power, real.power),
+        "vCPUs": (vm.cpus, real.cpus),
+        "MiB of memory": (vm.memory_mib, real.memory_mib),
+    }
+    return [
+        f"{vm.key}: {what} is {ours} in the model, {theirs} on the API"
+        for what, (ours, theirs) in pairs.items()
+        if ours != theirs
+    ]
