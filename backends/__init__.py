@@ -113,3 +113,30 @@ def opened(name: str, hosts: Sequence[HostSpec]) -> AbstractContextManager[Backe
     endpoint that does not have these hosts.
     """
     return BACKENDS[name](hosts)
+
+
+def start_vcsim(hosts: Sequence[HostSpec]) -> dict[str, str]:
+    """Start a vcsim that outlives us, with these hosts (none: vcsim's own); its pid and url."""
+    from backends.vcsim_inventory import write_inventory
+    from backends.vcsim_process import start_detached
+
+    if not hosts:
+        return start_detached()
+    with tempfile.TemporaryDirectory(prefix="vmsim-") as folder:
+        inventory = Path(folder) / "inventory"
+        write_inventory(inventory, hosts)
+        return start_detached(inventory)
+
+
+def stop_vcsim() -> bool:
+    """Stop the vcsim that `start_vcsim` started; False if none runs."""
+    from backends.vcsim_process import stop_detached
+
+    return stop_detached()
+
+
+def vcsim_status() -> dict[str, str]:
+    """Pid, url and version of the vcsim that `start_vcsim` started, or nothing."""
+    from backends.vcsim_process import status
+
+    return status()

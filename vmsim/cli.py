@@ -17,6 +17,7 @@ import typer
 import yaml
 from rich.console import Console
 
+import backends
 from backends import BACKENDS, opened
 from vmsim import __version__, documents, replaying, running, views
 from vmsim.console import Story, print_result, progress
@@ -162,7 +163,7 @@ def _run_one(plan: Plan, how: running.How, console: Console) -> running.Result:
             result = running.run(plan, how, opened, story.see, passed)
     except BaseException:
         story.flush()
-        if how.trace is not None and how.trace.exists():
+        if how.trace is not None and story.has_begun:
             note = f"the trace so far is {how.trace}; the same command runs it again from the start"
             print(note, file=sys.stderr)
         raise
@@ -280,6 +281,39 @@ def replay(trace: Annotated[Path, typer.Argument(help="A trace that `vmsim run` 
 def schema() -> None:
     """Print the JSON Schema of scenario files, for editors."""
     print(json.dumps(json_schema(), indent=2))
+
+
+@vcsim_app.command("start")
+def vcsim_start(
+    scenario: Annotated[str | None, typer.Argument(help="Whose hosts it shall have.")] = None,
+) -> None:
+    """Start a vcsim that outlives this command, and print how to reach it."""
+    with exit_codes():
+        hosts = [] if scenario is None else running.all_hosts(load(scenario_path(scenario)))
+        _print_vcsim(backends.start_vcsim(hosts))
+
+
+@vcsim_app.command("stop")
+def vcsim_stop() -> None:
+    """Stop the vcsim that `vmsim vcsim start` started."""
+    with exit_codes():
+        print("stopped" if backends.stop_vcsim() else "no vcsim runs")
+
+
+@vcsim_app.command("status")
+def vcsim_status() -> None:
+    """Print how to reach the vcsim that `vmsim vcsim start` started; exit code 1 if none runs."""
+    with exit_codes():
+        state = backends.vcsim_status()
+        if not state:
+            print("no vcsim runs")
+            raise typer.Exit(FAILED)
+        _print_vcsim(state)
+
+
+def _print_vcsim(state: dict[str, str]) -> None:
+    print(f"export GOVC_URL={state['url']} GOVC_INSECURE=1")
+    print(f"# vcsim {state['version']}, process {state['pid']}")
 
 
 def _version(wanted: bool) -> None:

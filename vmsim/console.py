@@ -40,11 +40,13 @@ class Story:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self.has_begun = False
         self._now = 0.0
         self._same: dict[tuple[str, str], list[str]] = {}
 
     def see(self, record: Record) -> None:
         """Take one record in; lines come out when the time moves on."""
+        self.has_begun = True
         if record.kind in QUIET:
             return
         if record.t != self._now:

@@ -106,12 +106,12 @@ def run(
 
     Raises `Unreachable` when the backend cannot be had or is lost.
     """
-    sink = None
-    if how.trace is not None:
-        how.trace.parent.mkdir(parents=True, exist_ok=True)
-        sink = how.trace.open("wb")
     env = RealtimeEnvironment(factor=1 / how.speed, strict=False) if how.speed else None
     with opened(how.backend, all_hosts(plan)) as backend:
+        sink = None
+        if how.trace is not None:
+            how.trace.parent.mkdir(parents=True, exist_ok=True)
+            sink = how.trace.open("wb")
         system = System(plan, backend, env or simpy.Environment(), sink)
         try:
             if listener is not None:
