@@ -187,11 +187,16 @@ def _schema_problems(raw: dict[str, Any], edition: str) -> tuple[FieldError, ...
     try:
         parse([Document(raw, "", Lines(0))], edition)
     except BadInput as error:
-        return tuple(
-            FieldError(problem.field, ErrorKind.UNSUPPORTED, problem.message)
-            for problem in error.problems
-        )
+        return tuple(_field_error(problem.field, problem.message) for problem in error.problems)
     return ()
+
+
+def _field_error(place: str, message: str) -> FieldError:
+    """A problem's message as a field error; it may begin with the kind already."""
+    for kind in ErrorKind:
+        if message.startswith(f"{kind}: "):
+            return FieldError(place, kind, message.removeprefix(f"{kind}: "))
+    return FieldError(place, ErrorKind.INVALID, message)
 
 
 def _with(manifest: Manifest, raw: dict[str, Any]) -> Manifest:
