@@ -1,0 +1,128 @@
+"""What is reported of a VM, in the words of its edition."""
+
+from dataclasses import replace
+
+import pytest
+
+from vmsim.actions import Fault, Observed, Verb
+from vmsim.editions import EDITION_2023_03, EDITION_2026_08
+from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED
+from vmsim.objects import Condition, PowerState, VirtualMachine, VMSpec, VMStatus
+from vmsim.status import CREATED, PLACEMENT_READY, POWER_SYNCED, power_synced, report
+
+SEED, HEAD = EDITION_2023_03, EDITION_2026_08
+ON, OFF, SUSPENDED = PowerState.ON, PowerState.OFF, PowerState.SUSPENDED
+ABSENT = Observed()
+THERE = Observed(exists=True, host="esx-1", zone="z1")
+READY = replace(THERE, power=ON, ip="10.0.0.1")
+NOWHERE = Fault("NoCompatibleHost", "2 InvalidHostState")
+
+
+def vm(**other: object) -> VirtualMachine:
+    return replace(VirtualMachine("ns/a", VMSpec("small", "photon4", "iscsi")), **other)
+
+
+def conditions(status: VMStatus) -> dict[str, tuple[str, str, str]]:
+    return {c.type: (c.status, c.reason, c.message) for c in status.conditions.values()}
+
+
+def test_status_of_2023_has_phase_and_old_spelling_and_no_conditions_of_its_own() -> None:
+    found = report(vm(), READY, (), None, SEED)
+    assert found == VMStatus("Created", "poweredOn", "esx-1", "z1", "10.0.0.1")
+
+
+def test_status_of_2026_has_conditions_and_no_phase() -> None:
+    found = report(vm(), READY, (), None, HEAD)
+    assert (found.phase, found.power_state, found.host) == ("", "PoweredOn", "esx-1")
+    assert conditions(found) == {
+        CREATED: ("True", "True", ""),
+        POWER_SYNCED: ("True", "Synced", ""),
+    }
+
+
+def test_prerequisites_are_reported_as_they_are() -> None:
+    missing = Condition("VirtualMachineClassReady", "False", "NotFound", "no class")
+    for edition in (SEED, HEAD):
+        assert report(vm(), ABSENT, (missing,), None, edition).conditions == {missing.type: missing}
+
+
+PHASES = [
+    ("nothing yet", vm(), ABSENT, None, "Unknown"),
+    ("asked for", vm(), Observed(busy=Verb.CREATE), None, "Creating"),
+    ("refused", vm(), ABSENT, NOWHERE, "Creating"),
+    ("there", vm(), THERE, None, "Created"),
+    ("there, refused", vm(), THERE, NOWHERE, "Created"),
+    ("deleted", vm(deleting=True), THERE, None, "Deleting"),
+    ("phase kept", vm(status=VMStatus(phase="Creating")), ABSENT, None, "Creating"),
+]
+
+
+@pytest.mark.parametrize(("what", "of", "seen", "failure", "phase"), PHASES)
+def test_phase_of_2023(
+    what: str, of: VirtualMachine, seen: Observed, failure: Fault | None, phase: str
+) -> None:
+    assert report(of, seen, (), failure, SEED).phase == phase
+
+
+def test_vm_that_is_absent_has_no_host_no_power_and_no_address() -> None:
+    assert report(vm(), ABSENT, (), None, HEAD) == VMStatus()
+
+
+def test_vm_without_a_place_is_not_placement_ready() -> None:
+    found = report(vm(), ABSENT, (), NOWHERE, HEAD)
+    message = "NoCompatibleHost: 2 InvalidHostState"
+    assert conditions(found) == {PLACEMENT_READY: ("False", "NotReady", message)}
+
+
+def test_vm_whose_creation_failed_is_not_created() -> None:
+    found = report(vm(), ABSENT, (), Fault("GenericVmConfigFault"), HEAD)
+    assert conditions(found) == {CREATED: ("False", "Error", "GenericVmConfigFault")}
+
+
+def test_placement_becomes_ready_once_it_was_not() -> None:
+    before = Condition(PLACEMENT_READY, "False", "NotReady")
+    waited = vm(status=VMStatus(conditions={PLACEMENT_READY: before}))
+    found = report(waited, THERE, (), None, HEAD)
+    assert conditions(found)[PLACEMENT_READY] == ("True", "True", "")
+
+
+SYNC = [
+    ("as wanted", ON, ON, None, "True", "Synced", ""),
+    ("as wanted after a failure", ON, ON, NOWHERE, "True", "Synced", ""),
+    (
+        "not yet", ON, OFF, None, "False", "NotSynced",
+        "spec.powerState=PoweredOn != status.powerState=PoweredOff",
+    ),
+    (
+        "no host", ON, OFF, NOWHERE, "False", "NotSynced",
+        "spec.powerState=PoweredOn != status.powerState=PoweredOff",
+    ),
+    (
+        "suspended", OFF, SUSPENDED, None, "False", "NotSynced",
+        "spec.powerState=PoweredOff != status.powerState=Suspended",
+    ),
+    (
+        "maintenance", ON, OFF, replace(NOWHERE, keys=(HOST_IN_MAINTENANCE,)), "False",
+        "InfraInMaintenance", "the infrastructure is in maintenance",
+    ),
+    (
+        "own host", ON, OFF, replace(NOWHERE, keys=("other", OWN_HOST_REQUIRED)), "False",
+        "InfraInMaintenance", "the infrastructure is in maintenance",
+    ),
+    (
+        "other keys", ON, OFF, replace(NOWHERE, keys=("com.vmware.other",)), "False", "NotSynced",
+        "spec.powerState=PoweredOn != status.powerState=PoweredOff",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", SYNC, ids=[row[0] for row in SYNC])
+def test_power_state_is_synced(row: tuple[str, PowerState, PowerState, Fault | None, str]) -> None:
+    _, wanted, seen, failure, *said = row
+    found = power_synced(wanted, seen, failure)
+    assert [found.type, found.status, found.reason, found.message] == [POWER_SYNCED, *said]
+
+
+def test_message_about_maintenance_names_no_host() -> None:
+    failure = Fault("NoCompatibleHost", "esx-1", keys=(HOST_IN_MAINTENANCE,))
+    assert "esx" not in power_synced(ON, OFF, failure).message
