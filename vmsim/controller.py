@@ -115,6 +115,7 @@ class Controller:
         self._unsettled: dict[str, None] = {}
         self._failure: dict[str, Fault] = {}
         self._said: dict[str, str] = {}
+        self._visited = ""
         self._api.watch(self._queue.add, self._catalog_changed)
         hypervisor.subscribe(self._vm_changed)
         env.process(self._resync())
@@ -129,6 +130,7 @@ class Controller:
         if vm is None:
             self._forget(key)
             return
+        self._visited = key
         conditions, missing = self._surroundings.prerequisites(vm)
         for _ in range(STEPS_PER_VISIT):
             seen = self._hypervisor.observe(key)
@@ -139,6 +141,7 @@ class Controller:
             raise AssertionError(f"{key} takes no end of steps, the last was {step}")
         if key in self._api.vms:
             self._report(vm, self._hypervisor.observe(key), conditions)
+        self._visited = ""
 
     def _carry_out(
         self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]
@@ -244,6 +247,8 @@ class Controller:
             self._trace.write("vm", "Event", key, {"reason": reason, "message": message})
 
     def _vm_changed(self, key: str, requested: bool) -> None:
+        if key == self._visited:
+            return  # a step that ended at once: the visit looks at the VM again after each
         if requested or self._retry.watch:
             self._queue.add(key)
         else:

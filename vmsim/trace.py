@@ -15,7 +15,7 @@ import msgspec
 
 from vmsim.problems import BadInput, Problem
 
-LINES_PER_WRITE = 512
+BYTES_PER_WRITE = 1 << 16
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -41,26 +41,33 @@ class Trace:
     def __init__(self, now: Callable[[], float], sink: BinaryIO | None = None) -> None:
         self._now = now
         self._sink = sink
-        self._encode = msgspec.json.Encoder().encode
-        self._lines: list[bytes] = []
+        self._encoder = msgspec.json.Encoder()
+        self._lines = bytearray()
         self._hash = hashlib.sha256()
         self._listeners: list[Listener] = []
+        self._instant = -1.0
+        self._second = 0.0
         self.count = 0
 
     def write_header(self, header: dict[str, Any]) -> None:
         """Write the first line; must come before any record."""
         assert self.count == 0, "the header comes first"
         if self._sink:
-            self._sink.write(self._encode({"header": header}) + b"\n")
+            self._sink.write(self._encoder.encode({"header": header}) + b"\n")
 
     def write(
         self, source: str, kind: str, object_: str, data: dict[str, Any] | None = None
     ) -> None:
         """Append one record and tell the listeners."""
+        now = self._now()
+        if now != self._instant:
+            self._instant, self._second = now, round(float(now), 6)
         self.count += 1
-        record = Record(round(float(self._now()), 6), self.count, source, kind, object_, data or {})
-        self._lines.append(self._encode(record))
-        if len(self._lines) >= LINES_PER_WRITE:
+        record = Record(self._second, self.count, source, kind, object_, data or {})
+        lines = self._lines
+        self._encoder.encode_into(record, lines, -1)
+        lines += b"\n"
+        if len(lines) >= BYTES_PER_WRITE:
             self._flush()
         for listener in self._listeners:
             listener(record)
@@ -82,7 +89,7 @@ class Trace:
 
     def _flush(self) -> None:
         if self._lines:
-            block = b"\n".join(self._lines) + b"\n"
+            block = bytes(self._lines)
             self._lines.clear()
             self._hash.update(block)
             if self._sink:
