@@ -1,23 +1,47 @@
 # Every target does its own set-up: Python 3.11 or newer and make are enough.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV   ?= .venv
-BIN     = $(VENV)/bin
+PYTHON  ?= $(shell command -v python3.11 || command -v python3)
+VENV    ?= .venv
+BIN      = $(VENV)/bin
+BACKEND ?= memory
 
-.PHONY: setup test lint clean
+.PHONY: setup run test features scenarios vcsim lint render bench lock clean
 
 setup: $(VENV)/.ready
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-test: setup
+run: setup              ## the main job: the page's own paragraph, in memory
+	$(BIN)/vmsim run scenarios/gpu-stranded.yaml
+
+test: setup vcsim       ## everything: units, scenarios, features, the real vcsim
 	$(BIN)/python -m pytest
+
+features: setup         ## the specification's clauses on BACKEND
+	$(BIN)/python -m pytest features --backend $(BACKEND)
+
+scenarios: setup        ## every shipped scenario on BACKEND
+	$(BIN)/vmsim run $(filter-out scenarios/memory-only-%,$(wildcard scenarios/*.yaml)) --backend $(BACKEND)
+
+vcsim: setup            ## find or build the pinned vcsim, once per user
+	$(BIN)/python -m backends.vcsim_process ensure
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy vmsim
+	$(BIN)/mypy vmsim backends
+	$(BIN)/lint-imports
+
+bench: setup            ## ratios within one run; writes docs/bench.md
+	$(BIN)/python -m bench
+
+lock:                   ## write requirements.lock from pyproject.toml anew
+	rm -rf .lock && $(PYTHON) -m venv .lock
+	.lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	.lock/bin/python -m pip freeze --exclude-editable > requirements.lock
+	rm -rf .lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

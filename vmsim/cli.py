@@ -153,6 +153,8 @@ def _run_one(plan: Plan, how: running.How, console: Console) -> running.Result:
         f"[bold]{plan.scenario.metadata.name}[/]  backend {how.backend}, edition {spec.edition}, "
         f"seed {spec.seed}, {len(plan.hosts)} hosts, {clock(spec.duration)}"
     )
+    for warning in plan.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     try:
         with progress(console) as bar:
             task = bar.add_task("simulated time", total=spec.duration, clock="0s")
@@ -203,6 +205,8 @@ def _validated(path: Path, edition: str) -> str:
     first = found[0].value if found else None
     if isinstance(first, dict) and first.get("apiVersion") == API_VERSION:
         plan = load(path)
+        for warning in plan.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
         return f"a scenario with {len(plan.hosts)} hosts and {len(plan.manifests)} manifests"
     return f"{len(parse(found, edition))} manifests of edition {edition}"
 

@@ -24,6 +24,7 @@ from vmsim.faults import FaultRule
 from vmsim.kinds import did_you_mean
 from vmsim.manifests import Manifest, parse
 from vmsim.objects import HostSpec
+from vmsim.preflight import preflight
 from vmsim.problems import BadInput, Problem
 from vmsim.scenario import ACTIONS, Cluster, Entry, Host, Maintenance, Scenario, Workload
 
@@ -49,7 +50,7 @@ class Plan:
     timeline: tuple[Planned, ...]
     workload: tuple[tuple[Workload, Manifest], ...]
     resolved: dict[str, Any]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def default_eviction(self) -> Eviction:
@@ -133,6 +134,10 @@ class _Loader:
         self._check_times()
         self._check_hosts({host.name for host in hosts})
         self._check_expectations({host.name for host in hosts})
+        warnings: list[Problem] = []
+        if not self.problems:
+            edition = EDITIONS[spec.edition]
+            self.problems, warnings = preflight(manifests, edition, spec.verdict)
         if self.problems:
             order = {document: index for index, document in enumerate([self.document.file])}
             self.problems.sort(key=lambda p: (order.get(p.file, 1), p.file, p.line))
@@ -145,6 +150,7 @@ class _Loader:
             tuple(timeline),
             tuple(workload),
             self._resolved(manifests, timeline),
+            tuple(warnings),
         )
 
     def _sources(self) -> Iterator[tuple[Loc, str | dict[str, Any]]]:
