@@ -1,0 +1,1 @@
+"""The clauses of the VirtualMachine page as scenarios; `docs/clauses.md` lists which is where."""

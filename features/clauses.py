@@ -1,0 +1,141 @@
+"""Which clause of the page is shown by which scenario?
+
+`clauses.yaml` has every clause in our own words, the feature files carry its id as a tag, and the
+page `docs/clauses.md` is written from both: `python -m features.clauses` prints it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from gherkin.parser import Parser
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER.parent / "docs" / "clauses.md"
+
+CAPABILITIES: Mapping[str, str] = {
+    "host-failure": "a host can fail without warning, and come back",
+    "new-hosts": "a host can join a cluster",
+}
+LACKING: Mapping[str, Mapping[str, str]] = {"memory": {}, "vcsim": {}}
+"""For each backend the capabilities that it lacks, each with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One clause; see the head of `clauses.yaml` for the fields."""
+
+    id: str
+    text: str
+    later: str = ""
+    partly: str = ""
+    untestable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario as its feature file has it.
+
+    `steps` are the keyword (an And repeats the one before it) and the text of each step, those of
+    the Background included. `examples_are_sound`: an outline has rows, and tags only above it,
+    because a tag on its examples would be lost.
+    """
+
+    feature: str
+    file: str
+    name: str
+    tags: tuple[str, ...]
+    steps: tuple[tuple[str, str], ...]
+    examples_are_sound: bool
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        """The clauses that it shows."""
+        return tuple(tag for tag in self.tags if not tag.startswith("needs-"))
+
+
+def lacks(backend: str) -> Mapping[str, str]:
+    """The capabilities that the backend lacks, each with the reason."""
+    return LACKING.get(backend, {})
+
+
+@cache
+def clauses() -> tuple[Clause, ...]:
+    """Every clause, in order."""
+    found = yaml.safe_load((FOLDER / "clauses.yaml").read_text(encoding="utf-8"))
+    return tuple(Clause(id=name, **row) for name, row in found.items())
+
+
+@cache
+def scenarios() -> tuple[Scenario, ...]:
+    """Every scenario of the feature files, by file and place."""
+    files = sorted(FOLDER.glob("*.feature"))
+    return tuple(scenario for file in files for scenario in _scenarios(file))
+
+
+def _scenarios(file: Path) -> Iterator[Scenario]:
+    document: Any = Parser().parse(file.read_text(encoding="utf-8"))
+    feature = document["feature"]
+    common: list[Any] = []
+    for child in feature["children"]:
+        if "background" in child:
+            common = child["background"]["steps"]
+        else:
+            part = child["scenario"]
+            tags = tuple(tag["name"][1:] for tag in feature["tags"] + part["tags"])
+            steps = tuple(_steps(common + part["steps"]))
+            yield Scenario(feature["name"], file.name, part["name"], tags, steps, _is_sound(part))
+
+
+def _steps(steps: list[Any]) -> Iterator[tuple[str, str]]:
+    """Keyword and text of each step."""
+    keyword = ""
+    for step in steps:
+        own = step["keyword"].strip()
+        keyword = keyword if own == "And" else own
+        yield keyword, step["text"]
+
+
+def _is_sound(part: Any) -> bool:
+    tables = part["examples"]
+    rows = all(table["tableBody"] and not table["tags"] for table in tables)
+    return rows and bool(tables) == part["keyword"].startswith("Scenario Outline")
+
+
+def page() -> str:
+    """The text of `docs/clauses.md`."""
+    return "\n".join(_HEAD + [line for clause in clauses() for line in _section(clause)])
+
+
+_HEAD = [
+    "# Clauses",
+    "",
+    "What the VirtualMachine page of 2023-03 says, clause by clause in our own words, and the",
+    "scenarios that show it. *2026-08* is what the later page says instead. `make features` runs",
+    "the scenarios.",
+    "",
+    "<!-- Written by `python -m features.clauses > docs/clauses.md`; do not edit by hand. -->",
+    "",
+]
+
+
+def _section(clause: Clause) -> Iterator[str]:
+    yield from (f"## {clause.id}", "", clause.text, "")
+    if clause.later:
+        yield from (f"*2026-08*: {clause.later}", "")
+    if clause.untestable:
+        yield from (f"**Not testable**: {clause.untestable}", "")
+    if clause.partly:
+        yield from (f"**In part**: {clause.partly}", "")
+    shown = [scenario for scenario in scenarios() if clause.id in scenario.clauses]
+    for scenario in shown:
+        yield f"- {scenario.feature}: {scenario.name} (`features/{scenario.file}`)"
+    if shown:
+        yield ""
+
+
+if __name__ == "__main__":
+    print(page(), end="")

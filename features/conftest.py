@@ -1,0 +1,66 @@
+"""Features run on one backend: `pytest features --backend memory`, or `--backend vcsim`.
+
+A clause tag (`@S-11`) becomes a marker. A tag `@needs-...` names a capability: where the backend
+lacks it the scenario is skipped before its first step, and the reason is printed.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+
+from backends import BACKENDS, opened
+from features.clauses import CAPABILITIES, clauses, lacks
+from features.target import Target
+from vmsim.problems import Unreachable
+
+STEPS = ("features.steps.given", "features.steps.when", "features.steps.then")
+
+pytest.register_assert_rewrite(*STEPS)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--backend`: where the features run."""
+    parser.addoption("--backend", default="memory", choices=sorted(BACKENDS))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the steps known, and the tags that a scenario may carry."""
+    for clause in clauses():
+        config.addinivalue_line("markers", f"{clause.id}: {clause.text}")
+    for name, text in CAPABILITIES.items():
+        config.addinivalue_line("markers", f"needs-{name}: {text}")
+    for name in STEPS:
+        config.pluginmanager.import_plugin(name)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what the backend cannot do, with the reason."""
+    backend = config.getoption("--backend")
+    reasons = lacks(backend)
+    for item in items:
+        for name in CAPABILITIES:
+            if item.get_closest_marker(f"needs-{name}") and name in reasons:
+                reason = f"{backend} lacks {name}: {reasons[name]}"
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def reachable(request: pytest.FixtureRequest) -> str:
+    """The name of the backend; the whole session is skipped when it cannot be reached."""
+    name = str(request.config.getoption("--backend"))
+    try:
+        with opened(name, []):
+            return name
+    except Unreachable as error:
+        pytest.skip(f"{name} cannot be reached: {error}")
+
+
+@pytest.fixture
+def target(reachable: str) -> Iterator[Target]:
+    """A Supervisor of one scenario; at its end the backend's own inventory must agree."""
+    with ExitStack() as stack:
+        supervisor = Target(partial(opened, reachable), stack)
+        yield supervisor
+        assert supervisor.differences() == []

@@ -1,0 +1,227 @@
+"""What must have come about; a limit is the time within which it must."""
+
+from pytest_bdd import then
+
+from features.steps.phrases import phrase
+from features.target import ZONE_LABEL, Target
+
+
+@then("the request is accepted")
+def _accepted(target: Target) -> None:
+    assert target.answer.reasons == []
+
+
+@then(phrase('the request is denied because of "{field:q}"'))
+def _denied(target: Target, field: str) -> None:
+    reasons = target.answer.reasons
+    assert reasons, "the request was accepted"
+    assert all(reason.startswith(f"{field}:") for reason in reasons), reasons
+
+
+@then("the request is denied")
+def _denied_somehow(target: Target) -> None:
+    assert target.answer.reasons, "the request was accepted"
+
+
+@then(phrase('the API warns about "{text:q}"'))
+def _warns(target: Target, text: str) -> None:
+    assert any(text in warning for warning in target.answer.warnings), target.answer
+
+
+@then("the API gives no warning")
+def _no_warning(target: Target) -> None:
+    assert target.answer.warnings == []
+
+
+@then(phrase('VM "{name:q}" does not exist'))
+def _absent(target: Target, name: str) -> None:
+    assert target.get(name) is None
+
+
+@then(phrase('VM "{name:q}" is gone within {limit:time}'))
+def _gone(target: Target, name: str, limit: float) -> None:
+    gone = target.until(lambda: target.get(name) is None, limit)
+    assert gone, f"VM {name} is still there: {target.get(name)}"
+    assert target.held(name) is None, "a host still has the VM"
+
+
+@then(phrase('VM "{name:q}" is {state:power} within {limit:time}'))
+def _reaches_power(target: Target, name: str, state: str, limit: float) -> None:
+    word = target.words.power[state]
+    assert target.until(lambda: target.power(name) == word, limit), target.status(name)
+    held = target.held(name)
+    assert held is not None, f"no host has VM {name}"
+    assert held.power.value.lower() == word.lower(), f"the host says {held.power}"
+
+
+@then(phrase('VM "{name:q}" runs on host "{host:q}" within {limit:time}'))
+def _runs_on(target: Target, name: str, host: str, limit: float) -> None:
+    arrived = target.until(lambda: _place(target, name) == host, limit)
+    assert arrived, target.status(name)
+
+
+@then(phrase("VMs {names:qs} run on other hosts within {limit:time}"))
+def _run_elsewhere(target: Target, names: list[str], limit: float) -> None:
+    def moved() -> bool:
+        places = [(_place(target, name), target.before[name]) for name in names]
+        return all(now and now != then for now, then in places)
+
+    assert target.until(moved, limit), [target.status(name) for name in names]
+
+
+@then(phrase("VMs {names:qs} run within {limit:time}"))
+def _run(target: Target, names: list[str], limit: float) -> None:
+    arrived = target.until(lambda: all(_place(target, name) for name in names), limit)
+    assert arrived, [target.status(name) for name in names]
+
+
+@then(phrase('VMs {names:qs} run on host "{host:q}" within {limit:time}'))
+def _run_on(target: Target, names: list[str], host: str, limit: float) -> None:
+    arrived = target.until(lambda: all(_place(target, name) == host for name in names), limit)
+    assert arrived, [target.status(name) for name in names]
+
+
+@then(phrase('VM "{name:q}" is live-migrated within {limit:time}'))
+def _migrated(target: Target, name: str, limit: float) -> None:
+    _run_elsewhere(target, [name], limit)
+    _kept_running(target, name)
+
+
+@then(phrase('VM "{name:q}" kept its address and its identity'))
+def _kept_identity(target: Target, name: str) -> None:
+    old, new = target.status_before[name], target.status(name)
+    kept = ("uniqueID", "biosUUID", "instanceUUID", "vmIp", "network")
+    assert [new.get(field) for field in kept] == [old.get(field) for field in kept]
+    assert target.address(name)
+
+
+@then(phrase('VM "{name:q}" is powered off, and stays so for {time:time}'))
+def _off_and_stays(target: Target, name: str, time: float) -> None:
+    limit_s = target.timeouts.maintenance_s
+    assert target.until(lambda: not target.runs_anywhere(name), limit_s), target.status(name)
+    assert target.during(lambda: not target.runs_anywhere(name), time), target.status(name)
+    assert target.power(name) == target.words.power["powered off"]
+
+
+@then(phrase('VM "{name:q}" still has its {field:w}'))
+def _still_has(target: Target, name: str, field: str) -> None:
+    vm = target.get(name)
+    assert vm is not None, f"there is no VM {name}"
+    words = target.words
+    expected = {"imageName": words.image, "className": words.vm_class}[field]
+    assert vm["spec"][field] == expected
+
+
+@then(phrase('VM "{name:q}" shows {field:w} {value}'))
+def _shows(target: Target, name: str, field: str, value: str) -> None:
+    vm = target.get(name)
+    assert vm is not None, f"there is no VM {name}"
+    assert vm["spec"].get(field) == target.fields(f"{field}: {value}")[field]
+
+
+@then(phrase('VM "{name:q}" is in namespace "{here:q}" and not in namespace "{there:q}"'))
+def _in_namespace(target: Target, name: str, here: str, there: str) -> None:
+    assert target.get(name, here) is not None
+    assert target.get(name, there) is None
+
+
+@then(phrase('VM "{name:q}" runs on the same host'))
+def _same_host(target: Target, name: str) -> None:
+    assert _place(target, name) == target.before[name], target.status(name)
+
+
+@then(phrase('VM "{name:q}" stays on its host for {time:time}'))
+def _stays(target: Target, name: str, time: float) -> None:
+    stayed = target.during(lambda: _place(target, name) == target.before[name], time)
+    assert stayed, f"{target.status(name)}, before on {target.before[name]}"
+
+
+@then(phrase('VM "{name:q}" does not run for {time:time}'))
+def _does_not_run(target: Target, name: str, time: float) -> None:
+    assert target.during(lambda: not target.runs_anywhere(name), time), target.status(name)
+
+
+@then(phrase('VM "{name:q}" kept running'))
+def _kept_running(target: Target, name: str) -> None:
+    assert target.power_events(name) == []
+
+
+@then(phrase('VM "{name:q}" was powered off once and on once'))
+def _power_cycled(target: Target, name: str) -> None:
+    assert target.power_events(name) == ["VmPoweredOff", "VmPoweredOn"]
+
+
+@then(phrase('VM "{name:q}" has an IP address within {limit:time}'))
+def _has_address(target: Target, name: str, limit: float) -> None:
+    assert target.until(lambda: bool(target.address(name)), limit), target.status(name)
+
+
+@then(phrase('VM "{name:q}" has {cpus:d} CPUs and {memory_mib:d} MiB of memory'))
+def _has_hardware(target: Target, name: str, cpus: int, memory_mib: int) -> None:
+    held = target.held(name)
+    assert held is not None, f"no host has VM {name}"
+    assert (held.cpus, held.memory_mib) == (cpus, memory_mib)
+
+
+@then(phrase('the Node of VM "{name:q}" is the host that holds it'))
+def _node_is_host(target: Target, name: str) -> None:
+    held = target.held(name)
+    assert held is not None, f"no host has VM {name}"
+    assert target.node(name) == held.host
+
+
+@then(phrase('VM "{name:q}" is in zone "{zone:q}"'))
+def _in_zone(target: Target, name: str, zone: str) -> None:
+    assert target.zone_of(target.node(name)) == zone
+
+
+@then(phrase('VM "{name:q}" carries zone label "{zone:q}"'))
+def _zone_label(target: Target, name: str, zone: str) -> None:
+    vm = target.get(name)
+    assert vm is not None, f"there is no VM {name}"
+    assert vm["metadata"].get("labels", {}).get(ZONE_LABEL) == zone
+
+
+@then(phrase('the host that VM "{name:q}" left is in maintenance within {limit:time}'))
+def _old_host_in_maintenance(target: Target, name: str, limit: float) -> None:
+    host = target.before[name]
+    arrived = target.until(lambda: target.host_state(host) == "Maintenance", limit)
+    assert arrived, f"host {host} is {target.host_state(host)}"
+
+
+@then(phrase('host "{name:q}" is in maintenance within {limit:time}'))
+def _in_maintenance(target: Target, name: str, limit: float) -> None:
+    arrived = target.until(lambda: target.host_state(name) == "Maintenance", limit)
+    assert arrived, f"host {name} is {target.host_state(name)}"
+
+
+@then(phrase('host "{name:q}" is not in maintenance for {time:time}'))
+def _not_in_maintenance(target: Target, name: str, time: float) -> None:
+    assert target.during(lambda: target.host_state(name) != "Maintenance", time)
+
+
+@then(phrase('VM "{name:q}" has condition "{kind:q}" "{status:q}" within {limit:time}'))
+def _condition(target: Target, name: str, kind: str, status: str, limit: float) -> None:
+    def reported() -> bool:
+        conditions = target.status(name).get("conditions", [])
+        return any((c["type"], c["status"]) == (kind, status) for c in conditions)
+
+    assert target.until(reported, limit), target.status(name)
+
+
+@then(phrase("the list names {names:qs}"))
+def _listed(target: Target, names: list[str]) -> None:
+    assert target.listed == names
+
+
+@then("the list is empty")
+def _nothing_listed(target: Target) -> None:
+    assert target.listed == []
+
+
+def _place(target: Target, name: str) -> str:
+    """Where the VM runs, '' when it does not or when the API tells otherwise than the host."""
+    held = target.held(name)
+    if held is None or not target.is_running(name) or held.host != target.node(name):
+        return ""
+    return held.host

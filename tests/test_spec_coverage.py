@@ -1,0 +1,96 @@
+"""Is every clause of the page shown by a scenario, or said to be untestable, and why?"""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from features.clauses import CAPABILITIES, FOLDER, PAGE, Clause, Scenario, clauses, page, scenarios
+
+STEPS_MAX = 8
+FORBIDDEN = (
+    "backends",
+    "simpy",
+    "vmsim.cluster",
+    "vmsim.controller",
+    "vmsim.fleet",
+    "vmsim.placement",
+    "vmsim.reconcile",
+)
+OPENS_BACKENDS = "conftest.py"
+
+
+def test_every_clause_of_the_page_is_listed() -> None:
+    assert [clause.id for clause in clauses()] == [f"S-{number:02}" for number in range(1, 30)]
+
+
+@pytest.mark.parametrize("clause", clauses(), ids=lambda clause: clause.id)
+def test_clause_has_a_scenario_or_a_reason_why_not(clause: Clause) -> None:
+    shown = [scenario.name for scenario in scenarios() if clause.id in scenario.clauses]
+    assert bool(shown) != bool(clause.untestable), f"{clause.id}: {shown}, {clause.untestable!r}"
+
+
+@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.name)
+def test_scenario_shows_a_clause_and_every_tag_is_known(scenario: Scenario) -> None:
+    known = {clause.id for clause in clauses()} | {f"needs-{name}" for name in CAPABILITIES}
+    assert scenario.clauses, "no clause"
+    assert set(scenario.tags) <= known
+
+
+def test_no_two_scenarios_share_a_name() -> None:
+    counted = Counter(scenario.name for scenario in scenarios())
+    assert [name for name, count in counted.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.name)
+def test_scenario_builds_acts_once_and_looks(scenario: Scenario) -> None:
+    acts = [words for words, _ in scenario.steps if words == "When"]
+    looks = [words for words, _ in scenario.steps if words == "Then"]
+    assert (len(acts), bool(looks)) == (1, True)
+    assert len(scenario.steps) <= STEPS_MAX
+
+
+def test_an_outline_has_examples_and_its_examples_have_no_tags() -> None:
+    assert [scenario.name for scenario in scenarios() if not scenario.examples_are_sound] == []
+
+
+def test_page_is_written_from_the_clauses_and_the_scenarios() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), (
+        "run python -m features.clauses > docs/clauses.md"
+    )
+
+
+def _imports(file: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("steps/*.py")), ids=lambda file: file.name)
+def test_steps_speak_only_through_the_target(file: Path) -> None:
+    named = {
+        name for name in _imports(file) if name.split(".")[0] not in ("features", "pytest_bdd")
+    }
+    assert [name for name in sorted(named) if name.startswith(("vmsim", *FORBIDDEN))] == []
+
+
+def test_only_the_conftest_of_the_features_opens_backends() -> None:
+    users = [file.name for file in FOLDER.rglob("*.py") if _uses(file, "backends")]
+    assert users == [OPENS_BACKENDS]
+
+
+def _uses(file: Path, package: str) -> bool:
+    return any(name.split(".")[0] == package for name in _imports(file))
+
+
+def test_no_step_is_a_coroutine() -> None:
+    """An `async def` step would pass without being run."""
+    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in FOLDER.rglob("*.py"))
+    assert not any(
+        isinstance(node, ast.AsyncFunctionDef) for tree in trees for node in ast.walk(tree)
+    )
