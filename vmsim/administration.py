@@ -8,6 +8,7 @@ wait for room, and are looked at again whenever some is freed.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import simpy
 
@@ -137,7 +138,7 @@ class Administration:
         self._plant.command(spec.name, HostCommand.ADD, _nothing)
         self._fleet.inventory.add([spec])
         self._fleet.residents.append({})
-        self._fleet.trace.write("host", "HostAdded", spec.name, {"cluster": spec.cluster})
+        self._fleet.trace.write("host", "HostAdded", spec.name, host_data(spec))
         self._fleet.on_room()
 
     def remove(self, host: str) -> None:
@@ -293,6 +294,18 @@ class Administration:
         timer = self._env.timeout(delay_s)
         assert timer.callbacks is not None
         timer.callbacks.append(lambda _: call())
+
+
+def host_data(host: HostSpec) -> dict[str, Any]:
+    """A host as its record shows it."""
+    return {
+        "cluster": host.cluster,
+        "zone": host.zone,
+        "cores": host.cpu_cores,
+        "mhz": host.cpu_mhz,
+        "memory_mib": host.memory_mib,
+        "devices": dict(host.devices),
+    }
 
 
 def _nothing() -> None:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import simpy
 
-from vmsim.administration import Administration, Refused, migration_slots
+from vmsim.administration import Administration, Refused, host_data, migration_slots
 from vmsim.admission import Denied, Terms, admit_create
 from vmsim.apiserver import ApiServer
 from vmsim.assumptions import assumptions
@@ -28,7 +28,7 @@ from vmsim.fold import Picture
 from vmsim.inventory import Inventory, Overcommit
 from vmsim.loading import Plan, Planned, expand_added
 from vmsim.manifests import Manifest, timestamp, to_vm
-from vmsim.objects import HostSpec, VirtualMachine
+from vmsim.objects import VirtualMachine
 from vmsim.placement import POLICIES, Placer
 from vmsim.ports import Backend, PlantNeeds
 from vmsim.rng import stream
@@ -259,16 +259,4 @@ def header(plan: Plan, backend: Backend) -> dict[str, Any]:
         "backend": backend.name,
         "versions": {**versions, "python": platform.python_version(), **backend.versions},
         "assumptions": assumptions(plan),
-    }
-
-
-def host_data(host: HostSpec) -> dict[str, Any]:
-    """A host as its record shows it."""
-    return {
-        "cluster": host.cluster,
-        "zone": host.zone,
-        "cores": host.cpu_cores,
-        "mhz": host.cpu_mhz,
-        "memory_mib": host.memory_mib,
-        "devices": dict(host.devices),
     }
