@@ -83,7 +83,7 @@ class MemoryPlant:
         parameters = self.durations
         if task.verb is Verb.MIGRATE:
             gib = task.memory_mib / MIB_PER_GIB
-            return parameters.migrate_s + parameters.migrate_s_per_gib * gib
+            return parameters.migrate_s + parameters.migrate_per_gib_s * gib
         fixed: dict[Verb, float] = {
             Verb.CREATE: parameters.create_s,
             Verb.POWER_ON: parameters.power_on_s,
@@ -94,8 +94,14 @@ class MemoryPlant:
         return fixed[task.verb]
 
     def _admit(self) -> None:
-        """Start every waiting migration whose two hosts have a free slot, oldest first."""
+        """Start every waiting migration whose two hosts have a free slot, oldest first.
+
+        One that ends at once admits others in its turn, so each is looked at again when its
+        turn comes here.
+        """
         for run in list(self._waiting):
+            if run.running or run.over:
+                continue
             ends = (run.task.source, run.task.host)
             if all(self._moves.get(host, 0) < self.slots(host) for host in ends):
                 self._waiting.remove(run)
