@@ -184,6 +184,8 @@ class Administration:
 
     def _leave(self, guest: Guest, *, may_migrate: bool) -> str:
         """Start what gets the guest off its host; the answer is what prevents it, or ''."""
+        if guest.reserved:
+            self._fleet.unreserve(guest)
         step = self._disposition(guest)
         if step is Disposition.POWER_OFF:
             guest.evicted_from = guest.host
@@ -221,8 +223,11 @@ class Administration:
             self._fleet.trace.write("host", "EvacuationBlocked", host, {"vms": blockers})
 
     def _enter_when_empty(self, row: int, drain: _Drain) -> None:
+        """Go on once nothing runs here, nothing is busy, and nothing is on its way here."""
         residents = self._fleet.residents[row].values()
         if drain.entering or any(vm.busy or vm.power is PowerState.ON for vm in residents):
+            return
+        if self._fleet.inventory.is_claimed(row):
             return
         drain.entering = True
         host = self._fleet.inventory.hosts[row].name

@@ -107,6 +107,11 @@ class Inventory:
             del self.row_of[self.hosts[host].name]
             self.topology += 1
 
+    def is_claimed(self, host: int) -> bool:
+        """Whether anything runs on row `host`, or is to run there when its task ends."""
+        columns = zip(self.room, self.total, strict=True)
+        return any(room[host] != total[host] for room, total in columns)
+
     def forget(self, keep: int) -> None:
         """Drop the older part of `touched` once it is longer than `keep`; `forgotten` counts it."""
         if len(self.touched) > keep:
