@@ -6,10 +6,11 @@ starts a task or leaves a fault on the VM; nothing is queued here, because the V
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from vmsim.actions import Cause, Fault, Observed, Verb
 from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED, Eviction, restart_host
-from vmsim.fleet import Fleet, Guest
+from vmsim.fleet import Fleet, Guest, datastore_on
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import Requirement
 from vmsim.ports import Changed
@@ -155,16 +156,20 @@ class Cluster:
     def _settled(self, requirement: Requirement, row: int) -> Requirement:
         """The requirement of a VM that now belongs to a cluster and lies on a datastore."""
         host = self.fleet.inventory.hosts[row]
-        wanted = requirement.datastores or host.datastores
-        datastore = next((name for name in host.datastores if name in wanted), "")
-        kept = (datastore,) if datastore else ()
-        return replace(requirement, cluster=host.cluster, zones=(), datastores=kept)
+        return _belonging(requirement, host.cluster, datastore_on(host, requirement))
 
 
 def _nobody(key: str) -> None:
     return None
 
 
+@lru_cache(maxsize=1024)
+def _belonging(requirement: Requirement, cluster: str, datastore: str) -> Requirement:
+    kept = (datastore,) if datastore else ()
+    return replace(requirement, cluster=cluster, zones=(), datastores=kept)
+
+
+@lru_cache(maxsize=1024)
 def _idle(requirement: Requirement) -> Requirement:
     """The requirement of a VM that lies on a host without running: it takes no room."""
     return replace(

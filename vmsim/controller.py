@@ -19,7 +19,7 @@ from vmsim.placement import Requirement
 from vmsim.ports import Hypervisor
 from vmsim.prerequisites import prerequisites, unmet
 from vmsim.reconcile import Next, Step, next_step, requirement
-from vmsim.status import report
+from vmsim.status import renew, report
 from vmsim.trace import Trace
 from vmsim.workqueue import Backoff, WorkQueue
 
@@ -219,15 +219,9 @@ class Controller:
             if value != getattr(old, name):
                 setattr(old, name, value)
                 data[name] = value
-        for kind, condition in new.conditions.items():
-            before = old.conditions.get(kind)
-            if before is None or not condition.says_the_same(before):
-                old.conditions[kind] = condition.at(self._env.now, before)
-                data.setdefault("conditions", {})[kind] = [  # type: ignore[index]
-                    condition.status,
-                    condition.reason,
-                    condition.message,
-                ]
+        said = renew(old.conditions, new.conditions, self._env.now)
+        if said:
+            data["conditions"] = said
         if seen.exists and not old.unique_id:
             number = vm.uid[:8]
             old.unique_id = f"vm-{int(number, 16)}"

@@ -9,11 +9,11 @@ when it starts. A powered-off VM holds none, except between a creation and its p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vmsim.actions import ABSENT, Cause, Fault, Observed, Task, Verb
 from vmsim.inventory import Inventory
-from vmsim.objects import HostState, PowerState
+from vmsim.objects import HostSpec, HostState, PowerState
 from vmsim.placement import Placer, Requirement, Shape, summary
 from vmsim.ports import Believed, Changed, Plant
 from vmsim.trace import Trace
@@ -28,6 +28,7 @@ EVENTS = {
 }
 """Kind of the record of a task that succeeded: vSphere's event names."""
 
+NOTHING = Requirement(0, 0)
 RUNS_AFTER = {Verb.POWER_ON: PowerState.ON, Verb.SUSPEND: PowerState.SUSPENDED}
 
 
@@ -38,7 +39,7 @@ class Guest(Observed):
     the CPU generation it was powered on with: a live migration must find the same or a newer."""
 
     key: str = ""
-    requirement: Requirement = field(default_factory=lambda: Requirement(0, 0))
+    requirement: Requirement = NOTHING
     shape: Shape | None = None
     row: int = -1
     claim: int = -1
@@ -111,13 +112,12 @@ class Fleet:
         guest.fault = None
         if verb in (Verb.POWER_ON, Verb.MIGRATE) and guest.claim != row:
             self._claim(guest, row)
-        source = guest.host
-        host = inventory.hosts[row].name if row >= 0 else source
-        requirement = guest.requirement
-        datastore = self._datastore(requirement, row) if row >= 0 else ""
-        task = Task(verb, guest.key, source, host, cause, requirement.cpus)
-        task.memory_mib = requirement.memory_mib
-        task.datastore = datastore
+        host, datastore, requirement = guest.host, "", guest.requirement
+        if row >= 0:
+            destination = inventory.hosts[row]
+            host, datastore = destination.name, datastore_on(destination, requirement)
+        size = (requirement.cpus, requirement.memory_mib)
+        task = Task(verb, guest.key, guest.host, host, cause, *size, datastore)
         self._plant.start(task, self._ended)
         if guest.busy is verb:
             data = {"verb": verb.value, "host": host, "cause": cause.value}
@@ -173,7 +173,7 @@ class Fleet:
 
     def _apply(self, guest: Guest, task: Task) -> None:
         verb = task.verb
-        data = {"host": task.host, "cause": task.cause.value}
+        data = {"host": task.host, "cause": str(task.cause)}
         if verb is Verb.CREATE:
             guest.exists = True
             self._move_to(guest, self.inventory.row_of[task.host])
@@ -254,10 +254,13 @@ class Fleet:
             guest.host, guest.zone = host.name, host.zone
         guest.connected = self.inventory.states[row] is not HostState.DOWN
 
-    def _datastore(self, requirement: Requirement, row: int) -> str:
-        mounted = self.inventory.hosts[row].datastores
-        wanted = requirement.datastores or mounted
-        return next((name for name in mounted if name in wanted), "")
+
+def datastore_on(host: HostSpec, requirement: Requirement) -> str:
+    """The first datastore of the host that such a VM may lie on, or ''."""
+    for name in host.datastores:
+        if not requirement.datastores or name in requirement.datastores:
+            return name
+    return ""
 
 
 def _address(serial: int) -> str:

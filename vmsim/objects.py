@@ -6,7 +6,7 @@ later (`PoweredOn`); the older spelling is an edition's matter. A VM's key is `n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -104,7 +104,8 @@ class Condition:
     def at(self, now_s: float, before: "Condition | None") -> "Condition":
         """This condition with its time: that of the last change of `status`."""
         kept = before is not None and before.status == self.status
-        return replace(self, since_s=before.since_s if before and kept else now_s)
+        since_s = before.since_s if before and kept else now_s
+        return Condition(self.type, self.status, self.reason, self.message, since_s)
 
 
 @dataclass(slots=True)

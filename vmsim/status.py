@@ -1,10 +1,10 @@
 """What does the VM role report about a VM, in the words of its edition?
 
-Pure: from the object, the observation and the last failure to the fields of `status` and the
+From the object, the observation and the last failure to the fields of `status` and the
 conditions, as the edition spells them. Clauses T-01 to T-06, Q-15, Z-07.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vmsim.actions import Fault, Observed
 from vmsim.editions import Edition
@@ -13,6 +13,9 @@ from vmsim.objects import Condition, PowerState, VirtualMachine, VMStatus
 CREATED = "VirtualMachineCreated"
 PLACEMENT_READY = "VirtualMachineConditionPlacementReady"
 POWER_SYNCED = "VirtualMachinePowerStateSynced"
+_CREATED = Condition(CREATED, "True", "True")
+_PLACED = Condition(PLACEMENT_READY, "True", "True")
+_SYNCED = Condition(POWER_SYNCED, "True", "Synced")
 EVICTION_KEY = "com.vmware.cp.autoevac."
 
 
@@ -39,6 +42,19 @@ def report(
     return status
 
 
+def renew(
+    kept: dict[str, Condition], found: Mapping[str, Condition], now_s: float
+) -> dict[str, list[str]]:
+    """Put into `kept` what `found` says anew, with its time; the answer is that, in words."""
+    said: dict[str, list[str]] = {}
+    for kind, condition in found.items():
+        before = kept.get(kind)
+        if before is None or not condition.says_the_same(before):
+            kept[kind] = condition.at(now_s, before)
+            said[kind] = [condition.status, condition.reason, condition.message]
+    return said
+
+
 def _phase(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> str:
     if vm.deleting:
         return "Deleting"
@@ -55,9 +71,9 @@ def _conditions(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> li
         if failure.name == "NoCompatibleHost":
             return [Condition(PLACEMENT_READY, "False", "NotReady", str(failure))]
         return [Condition(CREATED, "False", "Error", str(failure))]
-    found = [Condition(CREATED, "True", "True")]
+    found = [_CREATED]
     if PLACEMENT_READY in vm.status.conditions:
-        found.append(Condition(PLACEMENT_READY, "True", "True"))
+        found.append(_PLACED)
     found.append(power_synced(vm.spec.power_state or PowerState.ON, seen.power, failure))
     return found
 
@@ -65,7 +81,7 @@ def _conditions(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> li
 def power_synced(wanted: PowerState, seen: PowerState, failure: Fault | None) -> Condition:
     """VirtualMachinePowerStateSynced (T-06); InfraInMaintenance names no host (Q-15)."""
     if wanted is seen:
-        return Condition(POWER_SYNCED, "True", "Synced")
+        return _SYNCED
     if failure is not None and any(key.startswith(EVICTION_KEY) for key in failure.keys):
         message = "the infrastructure is in maintenance"
         return Condition(POWER_SYNCED, "False", "InfraInMaintenance", message)
