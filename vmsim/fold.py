@@ -41,9 +41,14 @@ class VMPicture:
         """One word: Absent, Pending, PoweredOn, PoweredOff, Suspended or Waiting (for a host)."""
         if not self.exists:
             return "Absent"
-        if self.power != "PoweredOn" and self.refusal:
+        if self.power != "PoweredOn" and self.refusal and self._is_wanted_on:
             return "Waiting"
         return self.power or "Pending"
+
+    @property
+    def _is_wanted_on(self) -> bool:
+        wanted = (self.manifest.get("spec") or {}).get("powerState") or "PoweredOn"
+        return not self.deleting and str(wanted).lower() == "poweredon"
 
 
 @dataclass(slots=True)
@@ -204,8 +209,9 @@ def _power(state: str) -> Callable[[Picture, Record], None]:
         vm.power = state or vm.power
         vm.host = record.data["host"] or vm.host
         vm.since_s = record.t
+        vm.refusal = {}
         if state == "PoweredOn":
-            vm.refusal, vm.retries = {}, 0
+            vm.retries = 0
         _remember(vm, record)
 
     return handle
