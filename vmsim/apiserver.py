@@ -12,7 +12,7 @@ from typing import Any
 from vmsim.admission import Admitted, Denied, Terms, admit_create, admit_update
 from vmsim.catalog import Catalog
 from vmsim.documents import Document, Lines
-from vmsim.editions import Edition
+from vmsim.editions import GROUP, Edition
 from vmsim.manifests import Manifest, parse, timestamp, to_raw, to_vm
 from vmsim.objects import VirtualMachine
 from vmsim.problems import BadInput
@@ -95,6 +95,10 @@ class ApiServer:
 
     def submit(self, vm: VirtualMachine, template: str) -> None:
         """Store a VM whose like was admitted already; `template` names the record of that."""
+        if vm.key in self.vms:
+            errors = [f'virtualmachines.{GROUP} "{vm.name}" already exists']
+            self._trace.write("api", "Denied", vm.key, {"errors": errors})
+            return
         self._store(vm, {"template": template})
 
     def set_finalizer(self, vm: VirtualMachine, finalizer: str) -> None:
