@@ -171,7 +171,12 @@ def _belonging(requirement: Requirement, cluster: str, datastore: str) -> Requir
 
 @lru_cache(maxsize=1024)
 def _idle(requirement: Requirement) -> Requirement:
-    """The requirement of a VM that lies on a host without running: it takes no room."""
+    """The requirement of a VM that lies on a host without running: no room and no device."""
     return replace(
-        requirement, cpus=0, memory_mib=0, cpu_reservation_mhz=0, memory_reservation_mib=0
+        requirement,
+        cpus=0,
+        memory_mib=0,
+        cpu_reservation_mhz=0,
+        memory_reservation_mib=0,
+        devices=(),
     )
