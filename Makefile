@@ -37,6 +37,9 @@ lint: setup
 bench: setup            ## ratios within one run; writes docs/bench.md
 	$(BIN)/python -m bench
 
+render: setup           ## the generated parts of docs/
+	$(BIN)/python docs/render.py
+
 lock:                   ## write requirements.lock from pyproject.toml anew
 	rm -rf .lock && $(PYTHON) -m venv .lock
 	.lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'

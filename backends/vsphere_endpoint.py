@@ -128,8 +128,8 @@ def _api_version(endpoint: Endpoint, context: ssl.SSLContext, timeout_s: float) 
     )
     with contextlib.closing(connection):
         connection.request("GET", f"{parts.path}/vimServiceVersions.xml")
-        answer = connection.getresponse()
-        body = answer.read(1_000_000)
+        with contextlib.closing(connection.getresponse()) as answer:
+            body = answer.read(1_000_000)
     try:
         known = {node.text for node in ElementTree.fromstring(body).iter("version")}
     except ElementTree.ParseError:

@@ -27,7 +27,7 @@ from vmsim.loading import Overrides, Plan, load
 from vmsim.manifests import parse
 from vmsim.problems import BadInput, Problem, Unreachable
 from vmsim.quantities import duration_s
-from vmsim.scenario import API_VERSION, json_schema
+from vmsim.scenario import GROUP, json_schema
 from vmsim.trace import read_header
 
 FAILED, BAD_INPUT, INCONCLUSIVE, UNREACHABLE, DEFECT, INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -202,8 +202,10 @@ def validate(
 
 def _validated(path: Path, edition: str) -> str:
     found = documents.read([path])
-    first = found[0].value if found else None
-    if isinstance(first, dict) and first.get("apiVersion") == API_VERSION:
+    if not found:
+        raise BadInput([Problem("the file is empty", file=str(path))])
+    first = found[0].value
+    if isinstance(first, dict) and str(first.get("apiVersion")).startswith(GROUP):
         plan = load(path)
         for warning in plan.warnings:
             print(f"warning: {warning}", file=sys.stderr)

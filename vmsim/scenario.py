@@ -27,7 +27,7 @@ from vmsim.placement import POLICIES
 from vmsim.quantities import duration_s, memory_mib
 from vmsim.rules import Verdict
 
-API_VERSION = "vmsim.dev/v1alpha1"
+GROUP = "vmsim.dev/"
 
 EditionName = Literal["2023-03", "2026-08"]
 
@@ -123,7 +123,9 @@ class Policies(Strict):
     high_availability: bool = True
     """Whether vSphere HA restarts the VMs of a failed host elsewhere."""
     overcommit: Overcommit = Overcommit()
+    """See Overcommit."""
     retry: Retry = Retry()
+    """See Retry."""
 
 
 class Host(Strict):
@@ -132,10 +134,13 @@ class Host(Strict):
     name: str
     """The host's name; with `count`, `{}` in it stands for 1, 2, and so on."""
     count: int = Field(default=1, ge=1, le=100_000)
+    """How many alike."""
     cores: int = Field(ge=1, le=4096)
+    """Physical cores."""
     mhz: int = Field(default=2400, ge=100)
     """Clock of one core."""
     memory: MemoryMib
+    """As in `256Gi`."""
     nic_mbps: int = Field(default=25_000, ge=100)
     """Speed of the vMotion network card."""
     devices: dict[str, Annotated[int, Field(ge=0)]] = {}
@@ -153,10 +158,13 @@ class Cluster(Strict):
 
     name: str
     zone: str = "zone-1"
+    """The availability zone that the whole cluster is in."""
     evc: int | None = Field(default=None, ge=0)
     """EVC: the CPU generation that every host of the cluster shows."""
     datastores: list[str] = ["datastore-1"]
+    """What its hosts mount."""
     hosts: list[Host] = Field(min_length=1)
+    """Its hosts; ties in a placement go to the first."""
 
 
 class NewHost(Host):
@@ -209,6 +217,7 @@ class Entry(Strict):
 
     at: Duration | None = None
     after: After | None = None
+    """When: a time, or `after` an event."""
     apply: str | dict[str, Any] | None = None
     """A manifest, or the file of some, relative to the scenario."""
     patch: Patch | None = None
@@ -302,23 +311,33 @@ class Spec(Strict):
     """The body of a scenario."""
 
     edition: EditionName = "2026-08"
+    """The edition of the page, and of the controller of its day."""
     verdict: Verdict = Verdict.DOCUMENT
     """Whose word counts where the page and the code of its day disagree."""
     seed: int = Field(default=1, ge=0)
+    """What chance is drawn from."""
     duration: Duration = 3600.0
+    """How long the simulated time is."""
     namespace: str = "default"
     """Where manifests without a namespace go."""
     policies: Policies = Policies()
+    """See Policies."""
     durations: DurationsModel = DurationsModel()  # type: ignore[valid-type]
+    """See Durations."""
     clusters: list[Cluster] = Field(min_length=1)
+    """The clusters with their hosts."""
     storage: dict[str, list[str]] = {}
     """Datastores by storage class; a class that is not named may use any."""
     manifests: list[str | dict[str, Any]] = []
+    """Kubernetes manifests applied at the start, in order: files, or objects as they are."""
     timeline: list[Entry] = []
+    """What happens; entries with `at` in the order of time."""
     workload: list[Workload] = []
+    """Many VMs alike."""
     faults: list[Fault] = []
     """Tasks that go wrong; the first rule that hits a task decides."""
     expect: list[Expect] = []
+    """What must come about; a miss is exit code 1."""
     memory_only: str = ""
     """Why the scenario cannot run on a real API; empty if it can."""
 
