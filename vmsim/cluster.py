@@ -43,9 +43,15 @@ class Cluster:
         self.fleet.subscribe(changed)
 
     def acknowledge(self, key: str) -> None:
-        """Forget the VM's fault; a VM that was never made is forgotten altogether."""
-        guest = self.fleet.guests[key]
-        guest.fault = None
+        """Forget the VM's fault."""
+        self.fleet.guests[key].fault = None
+
+    def forget(self, key: str) -> None:
+        """Forget a VM that was asked for, but never made."""
+        guest = self.fleet.guests.get(key)
+        if guest is not None and not guest.exists:
+            self._waits_no_more(key, guest.requirement)
+            del self.fleet.guests[key]
 
     def create(self, key: str, requirement: Requirement, power_on: bool) -> None:
         """Make the VM on the best host, claiming its room when it is to be powered on.

@@ -169,6 +169,7 @@ class Controller:
         elif what is Next.REMOVE_FINALIZER:
             self._say(key, self._edition.events.delete_success, "")
             self._forget(key)
+            self._hypervisor.forget(key)
             self._api.set_finalizer(vm, "")
             return False
         else:

@@ -72,6 +72,10 @@ class Hypervisor(Protocol):
         """Forget the VM's fault: the VM role has reported it."""
         ...
 
+    def forget(self, key: str) -> None:
+        """Forget a VM that does not exist: its object is gone, and may come again."""
+        ...
+
     def subscribe(self, changed: Changed) -> None:
         """Call `changed` at least once after each change of a VM."""
         ...
