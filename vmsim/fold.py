@@ -12,6 +12,7 @@ from typing import Any
 from vmsim.trace import Record
 
 HISTORY_LENGTH = 50
+VM_STATES = ("Absent", "Pending", "PoweredOn", "PoweredOff", "Suspended", "Waiting")
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class VMPicture:
 
     @property
     def state(self) -> str:
-        """One word: Absent, Pending, PoweredOn, PoweredOff, Suspended or Waiting (for a host)."""
+        """One of VM_STATES; Waiting is for a host."""
         if not self.exists:
             return "Absent"
         if self.power != "PoweredOn" and self.refusal and self._is_wanted_on:
@@ -248,3 +249,6 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "VmMigrated": _power(""),
     "VmRemoved": _power(""),
 }
+
+RECORD_KINDS = (*_HANDLERS, "MaintenanceFailed", "Refused", "End")
+"""Every kind of record that a run may write."""

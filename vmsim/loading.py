@@ -6,7 +6,7 @@ backwards, a manifest file that is not there).
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,14 +21,17 @@ from vmsim.durations import Durations
 from vmsim.editions import EDITIONS, Edition
 from vmsim.evacuation import Eviction
 from vmsim.faults import FaultRule
+from vmsim.fold import RECORD_KINDS, VM_STATES
 from vmsim.kinds import did_you_mean
 from vmsim.manifests import Manifest, parse
-from vmsim.objects import HostSpec
+from vmsim.objects import HostSpec, HostState
 from vmsim.preflight import preflight
 from vmsim.problems import BadInput, Problem
 from vmsim.scenario import ACTIONS, Cluster, Entry, Host, Maintenance, Scenario, Workload
 
 Loc = tuple[str | int, ...]
+
+HOST_STATES = [state.value for state in HostState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +137,7 @@ class _Loader:
         self._check_times()
         self._check_hosts({host.name for host in hosts})
         self._check_expectations({host.name for host in hosts})
+        self._check_words()
         warnings: list[Problem] = []
         if not self.problems:
             edition = EDITIONS[spec.edition]
@@ -250,7 +254,8 @@ class _Loader:
                     )
 
     def _check_expectations(self, known: set[str]) -> None:
-        added = [entry.add_host.name for entry in self.scenario.spec.timeline if entry.add_host]
+        new = [entry.add_host for entry in self.scenario.spec.timeline if entry.add_host]
+        added = [spec.name for host in new for spec in _expand(host)]
         for index, expect in enumerate(self.scenario.spec.expect):
             for name in ("host", "on"):
                 glob = getattr(expect, name)
@@ -258,6 +263,23 @@ class _Loader:
                 if glob is not None and not any(fnmatchcase(host, glob) for host in hosts):
                     where: Loc = ("spec", "expect", index, name)
                     self._problem(where, f"no host matches {glob}", did_you_mean(glob, hosts))
+
+    def _check_words(self) -> None:
+        """A misspelled event or state would never come about, and nobody would notice."""
+        for index, entry in enumerate(self.scenario.spec.timeline):
+            if entry.after is not None:
+                where: Loc = ("spec", "timeline", index, "after", "event")
+                self._check_word(where, entry.after.event, RECORD_KINDS)
+        for index, expect in enumerate(self.scenario.spec.expect):
+            where = ("spec", "expect", index)
+            self._check_word((*where, "event"), expect.event, RECORD_KINDS)
+            states = VM_STATES if expect.host is None else HOST_STATES
+            self._check_word((*where, "state"), expect.state, states)
+
+    def _check_word(self, where: Loc, word: str | None, known: Sequence[str]) -> None:
+        if word is not None and word not in known:
+            hint = did_you_mean(word, list(known)) or f"known: {', '.join(known)}"
+            self._problem(where, f"there is no {where[-1]} {word}", hint)
 
     def _problem(self, where: Loc, message: str, hint: str = "") -> None:
         line = self.document.line_of(where)
@@ -337,6 +359,8 @@ def _problems(error: ValidationError, document: Document) -> list[Problem]:
             message = "unknown field"
         elif item["type"] == "missing":
             message = "required, but missing"
+        elif item["type"] == "string_type" and len(loc) < len(item["loc"]):
+            continue  # it is no string, and what it should be instead has problems of its own
         problem = Problem(message, _dotted(loc), document.file, document.line_of(loc))
         if problem not in problems:
             problems.append(problem)
