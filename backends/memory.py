@@ -20,12 +20,16 @@ MIB_PER_GIB = 1024
 
 @dataclass(slots=True, eq=False)
 class _Run:
-    """A task on its way: waiting for a slot (`running` False), running, or over."""
+    """A task on its way: waiting for a slot (`running` False), running, or over.
+
+    `lasts` tells whether it takes any time, so that its hosts know of it.
+    """
 
     task: Task
     ended: TaskEnded
     strike: FaultRule | None
     running: bool = False
+    lasts: bool = False
     over: bool = False
 
 
@@ -41,10 +45,26 @@ class MemoryPlant:
     _waiting: list[_Run] = field(default_factory=list)
     _moves: dict[str, int] = field(default_factory=dict)
     _on_host: dict[str, dict[int, _Run]] = field(default_factory=dict)
+    _fixed_s: dict[Verb, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        parameters = self.durations
+        self._fixed_s = {
+            Verb.CREATE: parameters.create_s,
+            Verb.POWER_ON: parameters.power_on_s,
+            Verb.POWER_OFF: parameters.power_off_s,
+            Verb.SUSPEND: parameters.suspend_s,
+            Verb.DESTROY: parameters.destroy_s,
+            Verb.MIGRATE: parameters.migrate_s,
+        }
 
     def start(self, task: Task, ended: TaskEnded) -> None:
         """See `vmsim.ports.Plant`. A task without duration ends before this returns."""
         strike = self.faults.strike(task) if self.faults else None
+        smooth = strike is None and self.effects is None and task.verb is not Verb.MIGRATE
+        if smooth and self.task_duration_s(task) <= 0.0:
+            ended(task, None)  # nothing to wait for, and nothing that can go wrong
+            return
         run = _Run(task, ended, strike)
         if task.verb is Verb.MIGRATE:
             self._waiting.append(run)
@@ -80,18 +100,10 @@ class MemoryPlant:
 
     def task_duration_s(self, task: Task) -> float:
         """Seconds that the task takes once it runs."""
-        parameters = self.durations
+        fixed_s = self._fixed_s[task.verb]
         if task.verb is Verb.MIGRATE:
-            gib = task.memory_mib / MIB_PER_GIB
-            return parameters.migrate_s + parameters.migrate_per_gib_s * gib
-        fixed: dict[Verb, float] = {
-            Verb.CREATE: parameters.create_s,
-            Verb.POWER_ON: parameters.power_on_s,
-            Verb.POWER_OFF: parameters.power_off_s,
-            Verb.SUSPEND: parameters.suspend_s,
-            Verb.DESTROY: parameters.destroy_s,
-        }
-        return fixed[task.verb]
+            return fixed_s + self.durations.migrate_per_gib_s * (task.memory_mib / MIB_PER_GIB)
+        return fixed_s
 
     def _admit(self) -> None:
         """Start every waiting migration whose two hosts have a free slot, oldest first.
@@ -119,6 +131,7 @@ class MemoryPlant:
         if duration_s <= 0.0:
             self._finish(run)
             return
+        run.lasts = True
         for host in {run.task.source: 0, run.task.host: 0}:
             self._on_host.setdefault(host, {})[id(run)] = run
         self._after(duration_s, lambda _: self._finish(run))
@@ -148,8 +161,9 @@ class MemoryPlant:
     def _leave(self, run: _Run) -> None:
         """Free what the run holds; afterwards it can neither finish nor be aborted."""
         run.over = True
-        for host in (run.task.source, run.task.host):
-            self._on_host.get(host, {}).pop(id(run), None)
+        if run.lasts:
+            for host in (run.task.source, run.task.host):
+                self._on_host.get(host, {}).pop(id(run), None)
         if run.task.verb is Verb.MIGRATE and run.running:
             for host in (run.task.source, run.task.host):
                 self._moves[host] -= 1

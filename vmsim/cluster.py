@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from vmsim.actions import Cause, Fault, Observed, Verb
+from vmsim.actions import Cause, Fault, Verb
 from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED, Eviction, restart_host
 from vmsim.fleet import Fleet, Guest, datastore_on
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import Requirement
-from vmsim.ports import Changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +29,11 @@ class Cluster:
 
     def __init__(self, fleet: Fleet, policy: ClusterPolicy) -> None:
         self.fleet = fleet
+        self.observe = fleet.observe
+        self.subscribe = fleet.subscribe
         self.wake: Callable[[str], None] = _nobody
         self._policy = policy
         self._refused: dict[Requirement, dict[str, None]] = {}
-
-    def observe(self, key: str) -> Observed:
-        """What is known of the VM now."""
-        return self.fleet.observe(key)
-
-    def subscribe(self, changed: Changed) -> None:
-        """Call `changed` after each change of a VM."""
-        self.fleet.subscribe(changed)
 
     def acknowledge(self, key: str) -> None:
         """Forget the VM's fault."""

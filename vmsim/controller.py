@@ -140,7 +140,7 @@ class Controller:
         else:
             raise AssertionError(f"{key} takes no end of steps, the last was {step}")
         if key in self._api.vms:
-            self._report(vm, self._hypervisor.observe(key), conditions)
+            self._report(vm, seen, conditions)
         self._visited = ""
 
     def _carry_out(
