@@ -85,7 +85,7 @@ class Expectations:
         expect = item.expect
         if record.kind != expect.event or not fnmatchcase(record.object, expect.object):
             return
-        if not expect.since <= record.t <= (expect.by or float("inf")):
+        if not expect.since <= record.t <= (float("inf") if expect.by is None else expect.by):
             return
         text = msgspec.json.encode(record.data).decode()
         if expect.contains in text or expect.contains in text.replace('\\"', '"'):
