@@ -229,7 +229,7 @@ def scenario(edition: str = "2026-08", **spec: Any) -> dict[str, Any]:
         "clusters": [{"name": "cluster-1", "hosts": [{"name": "esx-1", "cores": 8, **SIZE}]}],
         "manifests": [
             f"prerequisites-{edition}.yaml",
-            *vm_class("small", edition),
+            *(vm_class("small", edition) if edition != "2023-03" else []),
             *vm_class("gpu", edition, needs=GPU),
         ],
     }
