@@ -170,3 +170,19 @@ Feature: VMs that cannot be live-migrated
       | edition |
       | 2023-03 |
       | 2026-08 |
+
+  @S-12
+  Scenario Outline: Of two VMs that wait, one runs when there is room for one
+    Given the API of edition <edition>
+    And host "esx-1" with 6Gi of memory
+    And namespace "demo" with a class, an image and a storage class
+    And running VMs "web"
+    And VM "db" that waits for a host
+    And VM "mail" that waits for a host
+    When VM "web" is deleted
+    Then exactly one of VMs "db" and "mail" runs within 20 minutes
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |

@@ -109,17 +109,22 @@ Feature: Image, class and storage class
       | 2026-08 |
 
   @S-04
-  Scenario Outline: A VM is not made while its image does not exist
-    Given the API of edition <edition>
+  Scenario: A VM is not made while its image does not exist
+    Given the API of edition 2023-03
     And hosts "esx-1"
     And namespace "demo" with a class and a storage class, but without its image
     When VM "db" is created
-    Then VM "db" does not run for 1 hour
+    Then VM "db" has condition "VirtualMachinePrereqReady" "False" within 1 minute
+    And VM "db" does not run for 1 hour
 
-    Examples:
-      | edition |
-      | 2023-03 |
-      | 2026-08 |
+  @S-04
+  Scenario: The later API denies a VM whose image does not exist
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class and a storage class, but without its image
+    When VM "db" is created
+    Then the request is denied because of "spec.imageName"
+    And VM "db" does not exist
 
   @S-04
   Scenario: A VM runs once its image is there

@@ -155,3 +155,110 @@ Feature: Staying on a Node and leaving it
       | edition |
       | 2023-03 |
       | 2026-08 |
+
+  @S-09
+  Scenario Outline: A VM that is powered off and on again by its user stays on its host
+    Given the API of edition <edition>
+    And host "esx-1" with 16Gi of memory
+    And host "esx-2" with 512Gi of memory outside the cluster
+    And namespace "demo" with a class, an image and a storage class
+    And VM "db" that was powered off before host "esx-2" joined
+    When VM "db" is changed to be powered on
+    Then VMs "db" run within 5 minutes
+    And VM "db" runs on the same host
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
+  @S-09 @S-24
+  Scenario Outline: A powered off VM stays where it is, and does not hold up maintenance
+    Given the API of edition <edition>
+    And hosts "esx-1" and "esx-2"
+    And namespace "demo" with a class, an image and a storage class
+    And VM "db" that is powered off
+    When the host of VM "db" enters maintenance
+    Then the host that VM "db" left is in maintenance within 5 minutes
+    And VM "db" does not run for 1 day
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
+  @S-10 @S-24
+  Scenario Outline: A powered off VM whose host is in maintenance is powered on elsewhere
+    Given the API of edition <edition>
+    And hosts "esx-1" and "esx-2"
+    And namespace "demo" with a class, an image and a storage class
+    And VM "db" that is powered off
+    And the host of VM "db" is asked to enter maintenance
+    When VM "db" is changed to be powered on
+    Then VMs "db" run on other hosts within 15 minutes
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
+  @S-10
+  Scenario Outline: A VM that is being made when its host enters maintenance runs elsewhere
+    Given the API of edition <edition>
+    And hosts "esx-1"
+    And host "esx-2" with 32Gi of memory
+    And namespace "demo" with a class, an image and a storage class
+    And VM "db" that is being made
+    When host "esx-1" enters maintenance
+    Then VM "db" runs on host "esx-2" within 15 minutes
+    And host "esx-1" is in maintenance within 5 minutes
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
+  @S-10 @needs-host-failure
+  Scenario Outline: A VM whose live migration fails with the other host runs on where it was
+    Given the API of edition <edition>
+    And hosts "esx-1"
+    And host "esx-2" with 32Gi of memory
+    And namespace "demo" with a class, an image and a storage class
+    And running VMs "db"
+    And the host of VM "db" has just begun to enter maintenance
+    When host "esx-2" fails
+    Then VM "db" stays on its host for 1 hour
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
+  @S-28 @needs-host-failure
+  Scenario Outline: After all hosts failed, the VMs run when the hosts recover
+    Given the API of edition <edition>
+    And hosts "esx-1" and "esx-2"
+    And namespace "demo" with a class, an image and a storage class
+    And running VMs "db" and "web"
+    And all hosts failed
+    When all hosts recover
+    Then VMs "db" and "web" run within 45 minutes
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
+  @S-24
+  Scenario Outline: A VM that was powered off past the API is powered on again
+    Given the API of edition <edition>
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And running VMs "db"
+    When the administrator powers off VM "db"
+    Then VM "db" was powered off and is on again within 15 minutes
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |

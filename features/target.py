@@ -75,7 +75,7 @@ class Answer:
     warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Target:
     """See the module docstring. `before` and `status_before` are of the last When, by VM;
     `closed_host` is the host that a Given took out of service."""
@@ -248,6 +248,10 @@ class Target:
     def join(self, name: str) -> None:
         """The spare host joins its cluster."""
         self.administer(addHost=self._spares[name])
+
+    def hosts(self) -> list[str]:
+        """The hosts of all clusters."""
+        return [host.name for host in self.system.fleet.inventory.hosts]
 
     def zone_of(self, host: str) -> str:
         """The zone of the host."""

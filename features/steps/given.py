@@ -185,6 +185,33 @@ def _asked_to_enter(target: Target, name: str) -> None:
     target.wait(target.timeouts.maintenance_s)
 
 
+@given(phrase('the host of VM "{name:q}" has just begun to enter maintenance'))
+def _begun_to_enter(target: Target, name: str) -> None:
+    target.administer(enterMaintenance=target.node(name))
+    target.wait(2)
+
+
+@given("all hosts failed")
+def _all_failed(target: Target) -> None:
+    for host in target.hosts():
+        target.administer(failHost=host)
+    target.wait(target.timeouts.running_s)
+
+
+@given(phrase('VM "{name:q}" that is being made'))
+def _vm_being_made(target: Target, name: str) -> None:
+    target.apply_vm(name)
+    target.wait(2)
+    assert not target.answer.reasons, target.answer.reasons
+    assert target.held(name) is None, f"VM {name} is made already"
+
+
+@given(phrase('VM "{name:q}" that was powered off before host "{host:q}" joined'))
+def _off_before(target: Target, name: str, host: str) -> None:
+    _make(target, name, "powered off", {})
+    target.join(host)
+
+
 @given(phrase('the host of VM "{name:q}" was emptied and is in maintenance'))
 def _emptied(target: Target, name: str) -> None:
     host = target.node(name)

@@ -141,6 +141,22 @@ def _does_not_run(target: Target, name: str, time: float) -> None:
     assert target.during(lambda: not target.runs_anywhere(name), time), target.status(name)
 
 
+@then(phrase("exactly one of VMs {names:qs} runs within {limit:time}"))
+def _one_runs(target: Target, names: list[str], limit: float) -> None:
+    target.until(lambda: any(_place(target, name) for name in names), limit)
+    target.wait(limit)
+    assert [bool(_place(target, name)) for name in names].count(True) == 1
+
+
+@then(phrase('VM "{name:q}" was powered off and is on again within {limit:time}'))
+def _on_again(target: Target, name: str, limit: float) -> None:
+    events = ["VmPoweredOff", "VmPoweredOn"]
+    again = target.until(
+        lambda: target.power_events(name) == events and target.is_running(name), limit
+    )
+    assert again, f"{target.power_events(name)}, {target.status(name)}"
+
+
 @then(phrase('VM "{name:q}" kept running'))
 def _kept_running(target: Target, name: str) -> None:
     assert target.power_events(name) == []

@@ -127,6 +127,17 @@ def _leave_maintenance(target: Target, name: str) -> None:
     target.administer(exitMaintenance=name)
 
 
+@when(phrase('host "{name:q}" fails'))
+def _host_fails(target: Target, name: str) -> None:
+    target.administer(failHost=name)
+
+
+@when("all hosts recover")
+def _recover_all(target: Target) -> None:
+    for host in target.hosts():
+        target.administer(recoverHost=host)
+
+
 @when(phrase('the host of VM "{name:q}" fails'))
 def _fail(target: Target, name: str) -> None:
     target.administer(failHost=target.node(name))
