@@ -177,7 +177,7 @@ class Play:
         fleet, api = self.system.fleet, self.system.api
         assert {s for s in fleet.inventory.states} <= {HostState.UP, HostState.REMOVED}
         assert not [key for key, found in api.vms.items() if found.deleting]
-        assert {key for key, guest in fleet.guests.items() if guest.exists} <= set(api.vms)
+        assert set(fleet.guests) <= set(api.vms), "a VM that nobody knows is remembered"
         for key, found in api.vms.items():
             self.check_wish(key, found.spec.power_state or ON)
 
@@ -185,7 +185,7 @@ class Play:
         """A VM is as its user wants it, or there is no room for it."""
         fleet = self.system.fleet
         seen = fleet.observe(key)
-        assert seen.busy is None
+        assert (seen.busy, seen.reserved) == (None, False)
         guest = fleet.guests.get(key)
         if wanted is ON and seen.power is not ON:
             assert guest is not None
