@@ -26,6 +26,7 @@ from vmsim.faults import FaultInjector
 from vmsim.fleet import Fleet
 from vmsim.fold import Picture
 from vmsim.inventory import Inventory, Overcommit
+from vmsim.kinds import resolve
 from vmsim.loading import Plan, Planned, expand_added
 from vmsim.manifests import Manifest, timestamp, to_vm
 from vmsim.objects import VirtualMachine
@@ -132,8 +133,9 @@ class System:
         if entry.patch is not None:
             self.api.patch(self._key(entry.patch.namespace, entry.patch.name), entry.patch.merge)
         if entry.delete is not None:
+            kind = resolve(entry.delete.kind, self.plan.edition.name)
             key = self._key(entry.delete.namespace, entry.delete.name)
-            self.api.delete(entry.delete.kind, key)
+            self.api.delete(kind.name, key if kind.namespaced else entry.delete.name)
 
     def _perform_on_host(self, entry: Entry) -> None:
         hosts = self.hosts
@@ -159,7 +161,8 @@ class System:
     def _timeline(self) -> Generator[simpy.Event, None, None]:
         for planned in self.plan.timeline:
             if planned.entry.at is not None:
-                yield self.env.timeout(planned.entry.at - self.env.now)
+                # A sum of floats may be past its second by a hair, and a delay is never negative.
+                yield self.env.timeout(max(0.0, planned.entry.at - self.env.now))
                 self.perform(planned.entry, planned.manifests)
 
     def _follow_events(self) -> None:
