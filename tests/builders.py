@@ -21,6 +21,7 @@ from vmsim.faults import FaultInjector, FaultRule
 from vmsim.fleet import Fleet
 from vmsim.inventory import Inventory, Overcommit
 from vmsim.loading import plan
+from vmsim.manifests import parse
 from vmsim.objects import HostSpec
 from vmsim.placement import POLICIES, Placer, Requirement, needs
 from vmsim.rng import stream
@@ -262,8 +263,6 @@ class Run:
 
     def apply(self, *manifests: Mapping[str, Any]) -> list[Any]:
         """Apply the manifests; the answers are the refusals, or None."""
-        from vmsim.manifests import parse
-
         edition = self.system.plan.edition.name
         found = [load(json.dumps(item), "vm.yaml")[0] for item in manifests]
         return [self.system.api.apply(item) for item in parse(found, edition, "demo")]

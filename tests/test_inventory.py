@@ -110,6 +110,14 @@ def test_slowest_core_of_all_hosts_is_the_measure_of_cpu_requests() -> None:
     assert inventory([]).lowest_mhz() == 0
 
 
+def test_measure_of_cpu_requests_follows_the_hosts_that_come_and_go() -> None:
+    found = inventory([host("a", cpu_mhz=2400)])
+    found.add([host("b", cpu_mhz=1800)])
+    assert found.lowest_mhz() == 1800
+    found.set_state(1, HostState.REMOVED)
+    assert found.lowest_mhz() == 2400
+
+
 def test_changes_that_may_let_a_vm_in_are_counted_and_claims_are_not() -> None:
     found = inventory(hosts(1))
     before = found.freed

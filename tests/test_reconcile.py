@@ -60,6 +60,7 @@ LIVING = [
     ("to suspend", vm(SUSPENDED), READY, "Suspend"),
     ("suspended", vm(SUSPENDED), SUSPENDED_THERE, "Settled"),
     ("nothing to suspend", vm(SUSPENDED), OFF_THERE, "Settled"),
+    ("nothing to suspend, room kept", vm(SUSPENDED), replace(OFF_THERE, reserved=True), "PowerOff"),
     ("to resume", vm(), SUSPENDED_THERE, "PowerOn"),
     ("suspended to off", vm(OFF), SUSPENDED_THERE, "PowerOff"),
     ("suspended to off, hard", vm(OFF, "Hard"), SUSPENDED_THERE, "PowerOff"),

@@ -18,7 +18,7 @@ from vmsim.objects import ZONE_LABEL, Condition, PowerState, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.ports import Hypervisor
 from vmsim.prerequisites import prerequisites, unmet
-from vmsim.reconcile import Next, Step, next_step, requirement
+from vmsim.reconcile import Next, Step, next_step, policy_words, requirement
 from vmsim.status import renew, report
 from vmsim.trace import Trace
 from vmsim.workqueue import Backoff, WorkQueue
@@ -71,7 +71,8 @@ class Surroundings:
         """What the VM asks of a host; its class must exist."""
         self._forget_if_changed()
         spec = vm.spec
-        key = (vm.namespace, spec.class_name, spec.storage_class, vm.zone, spec.policies)
+        lowest_mhz, policies = self._lowest_mhz(), policy_words(vm)
+        key = (vm.namespace, spec.class_name, spec.storage_class, vm.zone, policies, lowest_mhz)
         known = self._requirements.get((*key, spec.min_hardware_version))
         if known is None:
             vm_class = self.api.catalog.vm_class(vm.namespace, spec.class_name)
@@ -81,7 +82,7 @@ class Surroundings:
                 vm_class,
                 zones=tuple(self.api.catalog.zones(vm.namespace)),
                 datastores=self._storage.get(spec.storage_class, ()),
-                lowest_mhz=self._lowest_mhz(),
+                lowest_mhz=lowest_mhz,
             )
             self._requirements[(*key, spec.min_hardware_version)] = known
         return known

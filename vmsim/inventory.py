@@ -47,6 +47,7 @@ class Inventory:
         self.room: list[NDArray[np.int64]] = [_column() for _ in BASE_RESOURCES]
         self.open: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self.topology = 0
+        self._lowest_mhz = (-1, 0)
         self.touched: list[int] = []
         self.forgotten = 0
         self.freed = 0
@@ -119,8 +120,12 @@ class Inventory:
             self.touched.clear()
 
     def lowest_mhz(self) -> int:
-        """The slowest core clock of all hosts: CPU requests become MHz with it (C-04)."""
-        return min((host.cpu_mhz for host in self.hosts), default=0)
+        """The slowest core clock of the hosts there are: CPU requests become MHz with it (C-04)."""
+        known = self._lowest_mhz
+        if known[0] != self.topology:
+            present = [self.hosts[row].cpu_mhz for row in self.row_of.values()]
+            known = self._lowest_mhz = (self.topology, min(present, default=0))
+        return known[1]
 
     def overcommitted(self) -> Sequence[str]:
         """Names of hosts with less than no room: empty unless this module has a defect."""

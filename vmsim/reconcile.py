@@ -107,6 +107,8 @@ def _next_of_power(vm: VirtualMachine, seen: Observed) -> Step:
         held = any(name.startswith(HOLD_POWER_ON) for name in vm.annotations)
         return HELD if held else POWER_ON
     if wanted is PowerState.SUSPENDED:
+        if seen.reserved:
+            return POWER_OFF
         return SUSPEND if seen.power is PowerState.ON else SETTLED  # P-15
     soft = seen.power is PowerState.SUSPENDED and (
         vm.spec.power_off_mode not in POWER_OFF_MODES_FROM_SUSPENDED
@@ -127,8 +129,6 @@ def requirement(
     `zones` are those of its namespace and `datastores` those of its storage class (empty: any).
     `lowest_mhz` is the slowest core clock of all hosts, by which CPU requests become MHz.
     """
-    references = vm.spec.extra.get("policies") or ()
-    kinds = tuple(str(item.get("kind", "")) for item in references if isinstance(item, dict))
     return Requirement(
         cpus=vm_class.cpus,
         memory_mib=vm_class.memory_mib,
@@ -139,5 +139,12 @@ def requirement(
         datastores=datastores,
         min_hardware_version=max(vm.spec.min_hardware_version, vm_class.min_hardware_version),
         min_cpu_generation=vm_class.min_cpu_generation,
-        policies=kinds + vm.spec.policies,
+        policies=policy_words(vm),
     )
+
+
+def policy_words(vm: VirtualMachine) -> tuple[str, ...]:
+    """The kinds and names of the compute policies that the VM refers to."""
+    references = vm.spec.extra.get("policies") or ()
+    kinds = tuple(str(item.get("kind", "")) for item in references if isinstance(item, dict))
+    return kinds + vm.spec.policies
