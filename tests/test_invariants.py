@@ -1,5 +1,6 @@
 """What must hold in every run, whatever users, administrators and fate do, and in what order."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from vmsim.administration import Refused
 from vmsim.fleet import Guest
 from vmsim.objects import HostState, PowerState
+from vmsim.trace import Record
 
 ON, OFF, SUSPENDED = PowerState.ON, PowerState.OFF, PowerState.SUSPENDED
 VMS = ("a", "b", "c", "d", "e", "f")
@@ -91,6 +93,12 @@ class Play:
         self.system = self.run.system
         self.edition = self.system.plan.edition
         self.busy_since: dict[int, tuple[Any, float]] = {}
+        self.started: Counter[str] = Counter()
+        self.system.trace.listen(self.count)
+
+    def count(self, record: Record) -> None:
+        """Count the tasks of each VM."""
+        self.started[record.object] += record.kind == "TaskStarted"
 
     def begin(self, first: list[tuple[str, bool]]) -> None:
         """Apply these VMs, the ones with True needing a GPU, and give them their time."""
@@ -159,8 +167,9 @@ class Play:
             assert (guest.claim, guest.target) == (kept, -1), f"{guest.key} keeps room"
         task, since_s = self.busy_since.get(id(guest), (None, 0.0))
         now_s = self.run.env.now
-        if guest.busy is None or guest.busy is not task:
-            self.busy_since[id(guest)] = (guest.busy, now_s)
+        now = (guest.busy, self.started[guest.key])
+        if guest.busy is None or now != task:
+            self.busy_since[id(guest)] = (now, now_s)
         else:
             assert now_s - since_s <= LONGEST_TASK_S, f"{guest.key} is busy since {since_s}"
 
