@@ -23,6 +23,16 @@ CAPABILITIES: Mapping[str, str] = {
 LACKING: Mapping[str, Mapping[str, str]] = {"memory": {}, "vcsim": {}}
 """For each backend the capabilities that it lacks, each with the reason."""
 
+PLAYED: Mapping[str, tuple[str, ...]] = {
+    "memory": (),
+    "vcsim": (
+        "the cluster's decisions (placement, evacuation, restart) and the time are vmsim's",
+        "a host that fails: its VMs are powered off there, then it is disconnected",
+        "a host that joins: it is there from the start, unused until then",
+    ),
+}
+"""For each backend what vmsim does in its place; the backend's inventory must agree at the end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -55,11 +65,6 @@ class Scenario:
     def clauses(self) -> tuple[str, ...]:
         """The clauses that it shows."""
         return tuple(tag for tag in self.tags if not tag.startswith("needs-"))
-
-
-def lacks(backend: str) -> Mapping[str, str]:
-    """The capabilities that the backend lacks, each with the reason."""
-    return LACKING.get(backend, {})
 
 
 @cache

@@ -1,7 +1,8 @@
 """Features run on one backend: `pytest features --backend memory`, or `--backend vcsim`.
 
 A clause tag (`@S-11`) becomes a marker. A tag `@needs-...` names a capability: where the backend
-lacks it the scenario is skipped before its first step, and the reason is printed.
+lacks it the scenario is skipped before its first step, and the reason is printed. A vCenter is no
+choice here, because it has hosts of its own and each scenario needs other ones.
 """
 
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from functools import partial
 
 import pytest
 
-from backends import BACKENDS, opened
-from features.clauses import CAPABILITIES, clauses, lacks
+from backends import opened
+from features.clauses import CAPABILITIES, LACKING, PLAYED, clauses
 from features.target import Target
 from vmsim.problems import Unreachable
 
@@ -22,7 +23,7 @@ pytest.register_assert_rewrite(*STEPS)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--backend`: where the features run."""
-    parser.addoption("--backend", default="memory", choices=sorted(BACKENDS))
+    parser.addoption("--backend", default="memory", choices=sorted(LACKING))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,10 +36,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.import_plugin(name)
 
 
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """The backend, and what is played on it because it cannot do it."""
+    backend = config.getoption("--backend")
+    return [f"backend: {backend}", *(f"played on {backend}: {line}" for line in PLAYED[backend])]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what the backend cannot do, with the reason."""
     backend = config.getoption("--backend")
-    reasons = lacks(backend)
+    reasons = LACKING[backend]
     for item in items:
         for name in CAPABILITIES:
             if item.get_closest_marker(f"needs-{name}") and name in reasons:
@@ -46,7 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def reachable(request: pytest.FixtureRequest) -> str:
     """The name of the backend; the whole session is skipped when it cannot be reached."""
     name = str(request.config.getoption("--backend"))
