@@ -22,12 +22,12 @@ from vmsim.editions import EDITIONS, Edition
 from vmsim.evacuation import Eviction
 from vmsim.faults import FaultRule
 from vmsim.fold import RECORD_KINDS, VM_STATES
-from vmsim.kinds import did_you_mean
+from vmsim.kinds import did_you_mean, resolve
 from vmsim.manifests import Manifest, parse
 from vmsim.objects import HostSpec, HostState
 from vmsim.preflight import preflight
 from vmsim.problems import BadInput, Problem
-from vmsim.scenario import ACTIONS, Cluster, Entry, Host, Maintenance, Scenario, Workload
+from vmsim.scenario import ACTIONS, Cluster, Entry, Host, Maintenance, Reference, Scenario, Workload
 
 Loc = tuple[str | int, ...]
 
@@ -138,6 +138,7 @@ class _Loader:
         self._check_hosts({host.name for host in hosts})
         self._check_expectations({host.name for host in hosts})
         self._check_words()
+        self._check_kinds()
         warnings: list[Problem] = []
         if not self.problems:
             edition = EDITIONS[spec.edition]
@@ -275,6 +276,22 @@ class _Loader:
             self._check_word((*where, "event"), expect.event, RECORD_KINDS)
             states = VM_STATES if expect.host is None else HOST_STATES
             self._check_word((*where, "state"), expect.state, states)
+
+    def _check_kinds(self) -> None:
+        for index, entry in enumerate(self.scenario.spec.timeline):
+            if entry.patch is not None:
+                self._check_kind(("spec", "timeline", index, "patch", "kind"), entry.patch)
+            if entry.delete is not None:
+                self._check_kind(("spec", "timeline", index, "delete", "kind"), entry.delete)
+
+    def _check_kind(self, where: Loc, reference: Reference) -> None:
+        try:
+            kind = resolve(reference.kind, self.scenario.spec.edition)
+        except BadInput as error:
+            self._problem(where, error.problems[0].message, error.problems[0].hint)
+            return
+        if "patch" in where and kind.name != "VirtualMachine":
+            self._problem(where, "only a VirtualMachine can be patched", "use apply")
 
     def _check_word(self, where: Loc, word: str | None, known: Sequence[str]) -> None:
         if word is not None and word not in known:
