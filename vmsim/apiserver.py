@@ -20,6 +20,7 @@ from vmsim.rules import ErrorKind, FieldError, Verdict
 from vmsim.trace import Trace
 
 VM_KIND = "VirtualMachine"
+_REMOVABLE = ("labels", "annotations")
 
 Watcher = Callable[[str], None]
 
@@ -124,7 +125,8 @@ class ApiServer:
     def _update(self, old: VirtualMachine, raw: Mapping[str, Any]) -> Denied | None:
         before = to_raw(old, self._edition.name)
         new = {**deepcopy(dict(raw)), "status": before.get("status", {})}
-        new["metadata"] = {**before["metadata"], **new.get("metadata", {})}
+        kept = {name: v for name, v in before["metadata"].items() if name not in _REMOVABLE}
+        new["metadata"] = kept | new.get("metadata", {})
         answer = admit_update(before, new, self._terms())
         if isinstance(answer, Denied):
             return self._deny(old.key, answer)
