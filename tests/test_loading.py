@@ -355,3 +355,18 @@ def test_resolved_scenario_needs_no_other_file_and_means_the_same(tmp_path: Path
     assert plan.resolved["spec"]["manifests"] == [namespace]
     assert plan.resolved["spec"]["timeline"][0]["apply"]["items"] == [namespace]
     assert plan.resolved["spec"]["duration"] == "90.0s"
+
+
+def test_only_vms_are_patched_and_only_known_kinds_deleted(tmp_path: Path) -> None:
+    entries = (
+        "{at: 1m, patch: {kind: VirtualMachineClass, name: a, merge: {}}}",
+        "{at: 1m, patch: {kind: vm, name: a, merge: {}}}",
+        "{at: 1m, delete: {kind: vmclasss, name: a}}",
+        "{at: 1m, delete: {kind: vmclass, name: a}}",
+    )
+
+    assert problems(tmp_path, timeline(*entries)) == [
+        "s.yaml:7: spec.timeline[0].patch.kind: only a VirtualMachine can be patched (use apply)",
+        "s.yaml:9: spec.timeline[2].delete.kind: the server doesn't have a resource type "
+        '"vmclasss" (did you mean "vmclass"?)',
+    ]
