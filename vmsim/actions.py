@@ -7,6 +7,8 @@ outcome is seen later, in what the hypervisor reports about the VM.
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from vmsim.objects import PowerState
 
 
@@ -30,8 +32,7 @@ class Cause(StrEnum):
     ADMINISTRATOR = "Administrator"
 
 
-@dataclass(slots=True)
-class Task:
+class Task(msgspec.Struct, gc=False):
     """`verb` on VM `vm`, from `source` (where the VM is, '' when it is new) to `host`.
 
     `cpus`, `memory_mib` and `datastore` describe the VM for a hypervisor that must create it.

@@ -54,22 +54,26 @@ class Cluster:
         candidates the placement itself fails and there is no VM (Q-09).
         """
         fleet = self.fleet
-        guest = fleet.enrol(key, requirement)
         row = fleet.place(requirement if power_on else _idle(requirement))
         has_room = row >= 0
         if not has_room and self._candidate_clusters(requirement) == 1:
             row = fleet.place(_idle(requirement))
         if row < 0:
+            guest = fleet.enrol(key, requirement)
             guest.fault = self._refuse(guest, Verb.CREATE, requirement)
             return
         self._waits_no_more(key, requirement)
-        fleet.enrol(key, self._settled(requirement, row))
+        guest = fleet.enrol(key, self._settled(requirement, row))
         if power_on and has_room:
             fleet.reserve(guest, row)
         fleet.start(guest, Verb.CREATE, row, Cause.USER)
 
     def power_on(self, key: str) -> None:
-        """Power the VM on where its room is reserved, else on the best host of its cluster."""
+        """Power the VM on where its room is reserved, where it ran before, or on the best host.
+
+        Without a failure or maintenance a VM stays on its Node, also when its user turns it off
+        and on again (S-09).
+        """
         fleet = self.fleet
         guest = fleet.guests[key]
         if guest.reserved:
@@ -78,7 +82,8 @@ class Cluster:
                 return
             fleet.unreserve(guest)
         requirement = self._startable(guest)
-        row = fleet.place(requirement)
+        stays = guest.boots > 0 and fleet.fits(requirement, guest.row)
+        row = guest.row if stays else fleet.place(requirement)
         if row < 0:
             fault = self._refuse(guest, Verb.POWER_ON, requirement)
             guest.fault = self._with_keys(guest, requirement, fault)
@@ -124,7 +129,7 @@ class Cluster:
         return self.fleet.refuse(guest, verb, requirement)
 
     def _waits_no_more(self, key: str, requirement: Requirement) -> None:
-        keys = self._refused.get(requirement)
+        keys = self._refused.get(requirement) if self._refused else None
         if keys is not None:
             keys.pop(key, None)
             if not keys:

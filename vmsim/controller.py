@@ -6,7 +6,7 @@ hypervisor tells when it ends), a back-off, an address, or nothing more to do. A
 visits what is not settled, and what changed without the controller being told.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 import simpy
@@ -117,6 +117,14 @@ class Controller:
         self._failure: dict[str, Fault] = {}
         self._said: dict[str, str] = {}
         self._visited = ""
+        self._requests: Mapping[Next, Callable[[str], None]] = {
+            Next.ADD_FINALIZER: self._add_finalizer,
+            Next.CREATE: self._create,
+            Next.POWER_ON: hypervisor.power_on,
+            Next.POWER_OFF: hypervisor.power_off,
+            Next.SUSPEND: hypervisor.suspend,
+            Next.DESTROY: hypervisor.destroy,
+        }
         self._api.watch(self._queue.add, self._catalog_changed)
         hypervisor.subscribe(self._vm_changed)
         env.process(self._resync())
@@ -136,60 +144,49 @@ class Controller:
         for _ in range(STEPS_PER_VISIT):
             seen = self._hypervisor.observe(key)
             step = next_step(vm, seen, missing, self._edition)
-            if not self._carry_out(vm, seen, step, conditions):
+            request = self._requests.get(step.next)
+            if request is None:
+                self._stop(vm, seen, step, conditions)
                 break
+            self._unsettled[key] = None
+            request(key)
         else:
             raise AssertionError(f"{key} takes no end of steps, the last was {step}")
         if key in self._api.vms:
             self._report(vm, seen, conditions)
         self._visited = ""
 
-    def _carry_out(
+    def _stop(
         self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]
-    ) -> bool:
-        """Take the step; the answer is whether there may be another one right now."""
+    ) -> None:
+        """Take a step after which the visit ends: nothing more to do, or not now."""
         key, what = vm.key, step.next
         if what is Next.SETTLED:
             self._queue.forget(key)
             self._unsettled.pop(key, None)
             self._failure.pop(key, None)
-            return False
-        self._unsettled[key] = None
-        if what is Next.RETRY:
-            self._fail(vm, seen, step, conditions)
-            return False
-        if what is Next.WAIT:
-            return False
-        if what is Next.WAIT_FOR_IP:
-            self._queue.forget(key)
-            self._failure.pop(key, None)
-            self._queue.add_after(key, self._edition.ip_requeue_s)
-            return False
-        if what is Next.ADD_FINALIZER:
-            self._api.set_finalizer(vm, self._edition.finalizer)
-        elif what is Next.REMOVE_FINALIZER:
+            return
+        if what is Next.REMOVE_FINALIZER:
             self._say(key, self._edition.events.delete_success, "")
             self._forget(key)
             self._hypervisor.forget(key)
             self._api.set_finalizer(vm, "")
-            return False
-        else:
-            self._request(vm, what)
-        return True
+            return
+        self._unsettled[key] = None
+        if what is Next.RETRY:
+            self._fail(vm, seen, step, conditions)
+        elif what is Next.WAIT_FOR_IP:
+            self._queue.forget(key)
+            self._failure.pop(key, None)
+            self._queue.add_after(key, self._edition.ip_requeue_s)
 
-    def _request(self, vm: VirtualMachine, what: Next) -> None:
-        hypervisor, key = self._hypervisor, vm.key
-        if what is Next.CREATE:
-            wanted = (vm.spec.power_state or PowerState.ON) is PowerState.ON
-            hypervisor.create(key, self._surroundings.requirement(vm), wanted)
-        elif what is Next.POWER_ON:
-            hypervisor.power_on(key)
-        elif what is Next.POWER_OFF:
-            hypervisor.power_off(key)
-        elif what is Next.SUSPEND:
-            hypervisor.suspend(key)
-        else:
-            hypervisor.destroy(key)
+    def _add_finalizer(self, key: str) -> None:
+        self._api.set_finalizer(self._api.vms[key], self._edition.finalizer)
+
+    def _create(self, key: str) -> None:
+        vm = self._api.vms[key]
+        wanted = (vm.spec.power_state or PowerState.ON) is PowerState.ON
+        self._hypervisor.create(key, self._surroundings.requirement(vm), wanted)
 
     def _fail(
         self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]

@@ -8,7 +8,7 @@ Room: a powered-on VM holds its room; a task that will run the VM somewhere clai
 when it starts. A powered-off VM holds none, except between a creation and its power-on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from vmsim.actions import ABSENT, Cause, Fault, Observed, Task, Verb
@@ -29,7 +29,7 @@ EVENTS = {
 """Kind of the record of a task that succeeded: vSphere's event names."""
 
 NOTHING = Requirement(0, 0)
-RUNS_AFTER = {Verb.POWER_ON: PowerState.ON, Verb.SUSPEND: PowerState.SUSPENDED}
+TO_A_HOST = frozenset((Verb.POWER_ON, Verb.MIGRATE))
 
 
 @dataclass(slots=True)
@@ -67,6 +67,14 @@ class Fleet:
         self._plant = plant
         self._changed: list[Changed] = []
         self._serial = 0
+        self._outcomes: Mapping[Verb, Callable[[Guest, Task], None]] = {
+            Verb.CREATE: self._created,
+            Verb.POWER_ON: self._powered_on,
+            Verb.POWER_OFF: self._powered_off,
+            Verb.SUSPEND: self._suspended,
+            Verb.MIGRATE: self._arrived,
+            Verb.DESTROY: self._destroyed,
+        }
 
     def subscribe(self, changed: Changed) -> None:
         """See `vmsim.ports.Hypervisor`."""
@@ -104,13 +112,17 @@ class Fleet:
         """Row of the best host for such a VM, or -1."""
         return self.placer.place(self.placer.shape(requirement))
 
+    def fits(self, requirement: Requirement, row: int) -> bool:
+        """Whether the host of this row could run such a VM now."""
+        return self.placer.fits(self.placer.shape(requirement), row)
+
     def start(self, guest: Guest, verb: Verb, row: int, cause: Cause) -> None:
         """Start `verb` on the guest; `row` is the destination of a creation, power-on or move."""
         inventory = self.inventory
         guest.busy = verb
         guest.cause = cause
         guest.fault = None
-        if verb in (Verb.POWER_ON, Verb.MIGRATE) and guest.claim != row:
+        if verb in TO_A_HOST and guest.claim != row:
             self._claim(guest, row)
         host, datastore, requirement = guest.host, "", guest.requirement
         if row >= 0:
@@ -174,31 +186,39 @@ class Fleet:
     def _apply(self, guest: Guest, task: Task) -> None:
         verb = task.verb
         data = {"host": task.host, "cause": str(task.cause)}
-        if verb is Verb.CREATE:
-            guest.exists = True
-            self._move_to(guest, self.inventory.row_of[task.host])
-        elif verb in (Verb.POWER_ON, Verb.MIGRATE):
-            if task.source != task.host:
-                data["from"] = task.source
-            if guest.target >= 0:
-                self._release(guest)
-                guest.claim, guest.target = guest.target, -1
-            self._move_to(guest, guest.claim)
-            if verb is Verb.POWER_ON:
-                self._runs(guest)
-        elif verb is Verb.DESTROY:
-            self._release(guest)
-            del self.guests[guest.key]
-            del self.residents[guest.row][guest.key]
-            guest.exists = False
-        else:
-            guest.power = RUNS_AFTER.get(verb, PowerState.OFF)
-            guest.ip = ""
-            self._release(guest)
+        if verb in TO_A_HOST and task.source != task.host:
+            data["from"] = task.source
+        self._outcomes[verb](guest, task)
         guest.refused = ""
         self.trace.write("cluster", EVENTS[verb], guest.key, data)
 
-    def _runs(self, guest: Guest) -> None:
+    def _created(self, guest: Guest, task: Task) -> None:
+        guest.exists = True
+        self._move_to(guest, self.inventory.row_of[task.host])
+
+    def _arrived(self, guest: Guest, task: Task) -> None:
+        if guest.target >= 0:
+            self._release(guest)
+            guest.claim, guest.target = guest.target, -1
+        self._move_to(guest, guest.claim)
+
+    def _powered_off(self, guest: Guest, task: Task) -> None:
+        guest.power = PowerState.OFF
+        guest.ip = ""
+        self._release(guest)
+
+    def _suspended(self, guest: Guest, task: Task) -> None:
+        self._powered_off(guest, task)
+        guest.power = PowerState.SUSPENDED
+
+    def _destroyed(self, guest: Guest, task: Task) -> None:
+        self._release(guest)
+        del self.guests[guest.key]
+        del self.residents[guest.row][guest.key]
+        guest.exists = False
+
+    def _powered_on(self, guest: Guest, task: Task) -> None:
+        self._arrived(guest, task)
         guest.power = PowerState.ON
         guest.reserved = False
         guest.lost_power = False

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 
 class PowerState(StrEnum):
     """Desired or observed power of a VM, spelled as v1alpha2 and later spell it."""
@@ -85,8 +87,7 @@ class VMSpec:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True, gc=False):
     """A Kubernetes condition; `since_s` is the simulated second of the last status change."""
 
     type: str
@@ -108,8 +109,7 @@ class Condition:
         return Condition(self.type, self.status, self.reason, self.message, since_s)
 
 
-@dataclass(slots=True)
-class VMStatus:
+class VMStatus(msgspec.Struct, gc=False):
     """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition."""
 
     phase: str = ""
@@ -120,7 +120,7 @@ class VMStatus:
     unique_id: str = ""
     bios_uuid: str = ""
     instance_uuid: str = ""
-    conditions: dict[str, Condition] = field(default_factory=dict)
+    conditions: dict[str, Condition] = msgspec.field(default_factory=dict)
 
 
 @dataclass(slots=True)

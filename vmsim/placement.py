@@ -33,7 +33,7 @@ Mask: TypeAlias = NDArray[np.bool_]
 Scores: TypeAlias = NDArray[np.float64]
 
 EVERY_ROW = slice(None)
-FEW_HOSTS = 2048  # below this, rescoring every host costs less than picking out the touched ones
+FEW_HOSTS = 512  # below this, rescoring every host costs less than picking out the touched ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +304,10 @@ class Placer:
         self.inventory.forget(4 * len(scores) + 4096)
         best = int(scores.argmax())
         return best if scores[best] > -np.inf else -1
+
+    def fits(self, shape: Shape, row: int) -> bool:
+        """Whether the host of this row fits."""
+        return bool(shape.refresh(self.inventory, self._policy)[row] > -np.inf)
 
     def refusals(self, requirement: Requirement) -> dict[str, str]:
         """For each candidate host that refuses, by name: the fault of the first filter to say no.
