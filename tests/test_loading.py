@@ -244,6 +244,15 @@ def test_added_host_may_be_named_from_there_on(tmp_path: Path) -> None:
         ("{vm: a}", ": give the state that is expected"),
         ("{event: VmCreated, since: 2m, by: 1m}", ": `by` is before `since`"),
         (
+            "{vm: a, state: PoweredOn, since: 1m}",
+            ": `since` needs `by`; without it the end is what counts",
+        ),
+        (
+            "{vm: a, state: PoweredOn, count: 1}",
+            ": object, contains and count go with an event",
+        ),
+        ("{event: VmCreated, on: esx-1}", ": state and on go with a vm or a host"),
+        (
             "{event: VmCreated, count: -1}",
             ".count: Input should be greater than or equal to 0",
         ),

@@ -263,6 +263,17 @@ class Expect(Strict):
             raise ValueError("give the state that is expected")
         return self
 
+    @model_validator(mode="after")
+    def _nothing_unused(self) -> "Expect":
+        of_event = self.count is not None or self.contains or self.object != "*"
+        if self.event is None and of_event:
+            raise ValueError("object, contains and count go with an event")
+        if self.event is not None and (self.state or self.on):
+            raise ValueError("state and on go with a vm or a host")
+        if self.event is None and self.since and self.by is None:
+            raise ValueError("`since` needs `by`; without it the end is what counts")
+        return self
+
 
 class Spec(Strict):
     """The body of a scenario."""
