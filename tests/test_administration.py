@@ -623,3 +623,36 @@ def test_evacuation_without_durations_ends_in_the_same_instant() -> None:
     assert made.state("esx-1") == "Maintenance"
     assert all(guest.host != "esx-1" for guest in made.fleet.guests.values())
     assert unclaimed(made.fleet) == []
+
+
+def test_host_on_which_a_vm_is_just_created_is_not_removed() -> None:
+    made = world()
+    made.off("ns/b", need())
+    made.cluster.create("ns/a", need(), False)
+    made.hosts.enter_maintenance("esx-1")
+    made.until(45)
+    assert made.state("esx-1") == "Maintenance"
+    made.cluster.destroy("ns/b")
+    made.until(55)
+    assert refusing(made, "remove", "esx-1") == "ResourceInUse: VMs still belong to host esx-1"
+    made.settle()
+    assert (made.seen("ns/a").exists, made.seen("ns/a").host) == (True, "esx-1")
+
+
+def test_vm_whose_eviction_failed_and_was_called_off_may_start_anywhere() -> None:
+    once = FaultRule("fail", verb="PowerOffVM", max_hits=1)
+    policy = ClusterPolicy(eviction=Eviction.POLICY)
+    made = World(hosts(2, devices={GPU: 1}), policy=policy, faults=[once])
+    made.running("ns/a", need(GPU, policies=(EVICTION_POLICY,)))
+    made.hosts.enter_maintenance("esx-1")
+    made.until(70)
+    made.hosts.exit_maintenance("esx-1")
+    made.settle()
+    assert made.seen("ns/a").power is ON
+    made.cluster.power_off("ns/a")
+    made.settle()
+    made.hosts.enter_maintenance("esx-1")
+    made.settle()
+    made.cluster.power_on("ns/a")
+    made.settle()
+    assert (made.seen("ns/a").power, made.seen("ns/a").host) == (ON, "esx-2")

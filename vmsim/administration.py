@@ -144,7 +144,9 @@ class Administration:
     def remove(self, host: str) -> None:
         """The host leaves; it must be down or in maintenance, and no VM may belong to it."""
         row = self._row(host, HostState.MAINTENANCE, HostState.DOWN)
-        if self._fleet.residents[row]:
+        guests = self._fleet.guests.values()
+        coming = any(vm.busy is Verb.CREATE and vm.bound_for == row for vm in guests)
+        if coming or self._fleet.residents[row]:
             raise Refused(Fault("ResourceInUse", f"VMs still belong to host {host}"))
         self._plant.command(host, HostCommand.REMOVE, _nothing)
         self._set(row, HostState.REMOVED, "HostRemoved")

@@ -36,12 +36,14 @@ TO_A_HOST = frozenset((Verb.POWER_ON, Verb.MIGRATE))
 class Guest(Observed):
     """A VM on a host. `row` is where it is, `claim` and `target` are rows with claimed room
     (-1: none): `claim` for running where it is, `target` for the task under way. `generation` is
-    the CPU generation it was powered on with: a live migration must find the same or a newer."""
+    the CPU generation it was powered on with: a live migration must find the same or a newer.
+    `bound_for` is the row on which it is, or was, created."""
 
     key: str = ""
     requirement: Requirement = NOTHING
     shape: Shape | None = None
     row: int = -1
+    bound_for: int = -1
     claim: int = -1
     target: int = -1
     cause: Cause = Cause.USER
@@ -122,6 +124,8 @@ class Fleet:
         guest.busy = verb
         guest.cause = cause
         guest.fault = None
+        if verb is Verb.CREATE:
+            guest.bound_for = row
         if verb in TO_A_HOST and guest.claim != row:
             self._claim(guest, row)
         host, datastore, requirement = guest.host, "", guest.requirement
@@ -194,7 +198,7 @@ class Fleet:
 
     def _created(self, guest: Guest, task: Task) -> None:
         guest.exists = True
-        self._move_to(guest, self.inventory.row_of[task.host])
+        self._move_to(guest, guest.bound_for)
 
     def _arrived(self, guest: Guest, task: Task) -> None:
         if guest.target >= 0:
@@ -243,6 +247,8 @@ class Fleet:
         elif task.verb in (Verb.CREATE, Verb.POWER_ON):
             guest.reserved = False
             self._release(guest)
+        elif task.verb is Verb.POWER_OFF:
+            guest.evicted_from = ""  # it still runs, so nothing evicted it
         if guest.cause is Cause.USER:
             guest.fault = fault
         data = {"verb": task.verb.value, "host": task.host, "fault": str(fault)}
