@@ -656,3 +656,27 @@ def test_vm_whose_eviction_failed_and_was_called_off_may_start_anywhere() -> Non
     made.cluster.power_on("ns/a")
     made.settle()
     assert (made.seen("ns/a").power, made.seen("ns/a").host) == (ON, "esx-2")
+
+
+def test_second_exit_is_refused_while_the_first_is_under_way() -> None:
+    made = world()
+    made.hosts.enter_maintenance("esx-1")
+    made.settle()
+    made.hosts.exit_maintenance("esx-1")
+    made.until(15)
+    message = "InvalidState: host esx-1 is just leaving maintenance mode"
+    assert refusing(made, "exit_maintenance", "esx-1") == message
+    made.settle()
+    assert made.log("ExitMaintenanceMode") == [(20, "esx-1", "ExitMaintenanceMode")]
+
+
+def test_host_that_failed_while_it_left_maintenance_is_not_opened_by_that_later() -> None:
+    made = World(hosts(1), durations=replace(Durations(), enter_maintenance_s=0))
+    made.hosts.enter_maintenance("esx-1")
+    made.hosts.exit_maintenance("esx-1")
+    made.until(5)
+    made.hosts.fail("esx-1")
+    made.hosts.recover("esx-1")
+    made.hosts.enter_maintenance("esx-1")
+    made.settle()
+    assert made.state("esx-1") == "Maintenance"

@@ -65,6 +65,7 @@ class Administration:
         self._policy = policy
         self._durations = durations
         self._drains: dict[int, _Drain] = {}
+        self._exits: dict[int, object] = {}
         self._restarts: dict[str, Guest] = {}
         fleet.on_settled = self._look_again
 
@@ -92,24 +93,25 @@ class Administration:
         self._drain(row)
 
     def exit_maintenance(self, host: str) -> None:
-        """Open the host again; a host that is still being emptied stays as it is."""
+        """Open the host again; one that is still being emptied opens at once."""
         row = self._row(host, HostState.MAINTENANCE, HostState.ENTERING_MAINTENANCE)
         if row in self._drains and not self._drains[row].entering:
             del self._drains[row]
             self._open(row, "ExitMaintenanceMode")
-        elif self._fleet.inventory.states[row] is HostState.MAINTENANCE:
-            self._plant.command(
-                host,
-                HostCommand.EXIT_MAINTENANCE,
-                lambda: self._open(row, "ExitMaintenanceMode", HostState.MAINTENANCE),
-            )
-        else:
+        elif row in self._drains:
             raise Refused(Fault("InvalidState", f"host {host} is just entering maintenance mode"))
+        elif row in self._exits:
+            raise Refused(Fault("InvalidState", f"host {host} is just leaving maintenance mode"))
+        else:
+            leaving = self._exits[row] = object()
+            command = HostCommand.EXIT_MAINTENANCE
+            self._plant.command(host, command, lambda: self._left(row, leaving))
 
     def fail(self, host: str) -> None:
         """The host stops without warning; HA restarts its VMs elsewhere."""
         row = self._row(host, HostState.UP, HostState.MAINTENANCE, HostState.ENTERING_MAINTENANCE)
         self._drains.pop(row, None)
+        self._exits.pop(row, None)
         self._set(row, HostState.DOWN, "HostConnectionLost")
         lost = list(self._fleet.residents[row].values())
         for guest in lost:
@@ -148,6 +150,7 @@ class Administration:
         coming = any(vm.busy is Verb.CREATE and vm.bound_for == row for vm in guests)
         if coming or self._fleet.residents[row]:
             raise Refused(Fault("ResourceInUse", f"VMs still belong to host {host}"))
+        self._exits.pop(row, None)
         self._plant.command(host, HostCommand.REMOVE, _nothing)
         self._set(row, HostState.REMOVED, "HostRemoved")
 
@@ -239,6 +242,11 @@ class Administration:
         if self._drains.get(row) is drain:
             del self._drains[row]
             self._set(row, HostState.MAINTENANCE, "EnteredMaintenanceMode")
+
+    def _left(self, row: int, leaving: object) -> None:
+        if self._exits.get(row) is leaving:
+            del self._exits[row]
+            self._open(row, "ExitMaintenanceMode")
 
     def _give_up(self, row: int, drain: _Drain) -> None:
         if self._drains.get(row) is drain and not drain.entering:
