@@ -69,11 +69,7 @@ class Cluster:
         fleet.start(guest, Verb.CREATE, row, Cause.USER)
 
     def power_on(self, key: str) -> None:
-        """Power the VM on where its room is reserved, where it ran before, or on the best host.
-
-        Without a failure or maintenance a VM stays on its Node, also when its user turns it off
-        and on again (S-09).
-        """
+        """Power the VM on where its room is reserved, else on the best host of its cluster."""
         fleet = self.fleet
         guest = fleet.guests[key]
         if guest.reserved:
@@ -82,8 +78,7 @@ class Cluster:
                 return
             fleet.unreserve(guest)
         requirement = self._startable(guest)
-        stays = guest.boots > 0 and fleet.fits(requirement, guest.row)
-        row = guest.row if stays else fleet.place(requirement)
+        row = fleet.place(requirement)
         if row < 0:
             fault = self._refuse(guest, Verb.POWER_ON, requirement)
             guest.fault = self._with_keys(guest, requirement, fault)

@@ -114,10 +114,6 @@ class Fleet:
         """Row of the best host for such a VM, or -1."""
         return self.placer.place(self.placer.shape(requirement))
 
-    def fits(self, requirement: Requirement, row: int) -> bool:
-        """Whether the host of this row could run such a VM now."""
-        return self.placer.fits(self.placer.shape(requirement), row)
-
     def start(self, guest: Guest, verb: Verb, row: int, cause: Cause) -> None:
         """Start `verb` on the guest; `row` is the destination of a creation, power-on or move."""
         inventory = self.inventory
