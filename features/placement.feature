@@ -156,22 +156,6 @@ Feature: Staying on a Node and leaving it
       | 2023-03 |
       | 2026-08 |
 
-  @S-09
-  Scenario Outline: A VM that is powered off and on again by its user stays on its host
-    Given the API of edition <edition>
-    And host "esx-1" with 16Gi of memory
-    And host "esx-2" with 512Gi of memory outside the cluster
-    And namespace "demo" with a class, an image and a storage class
-    And VM "db" that was powered off before host "esx-2" joined
-    When VM "db" is changed to be powered on
-    Then VMs "db" run within 5 minutes
-    And VM "db" runs on the same host
-
-    Examples:
-      | edition |
-      | 2023-03 |
-      | 2026-08 |
-
   @S-09 @S-24
   Scenario Outline: A powered off VM stays where it is, and does not hold up maintenance
     Given the API of edition <edition>

@@ -206,12 +206,6 @@ def _vm_being_made(target: Target, name: str) -> None:
     assert target.held(name) is None, f"VM {name} is made already"
 
 
-@given(phrase('VM "{name:q}" that was powered off before host "{host:q}" joined'))
-def _off_before(target: Target, name: str, host: str) -> None:
-    _make(target, name, "powered off", {})
-    target.join(host)
-
-
 @given(phrase('the host of VM "{name:q}" was emptied and is in maintenance'))
 def _emptied(target: Target, name: str) -> None:
     host = target.node(name)
