@@ -75,6 +75,19 @@ def body(path: Path) -> dict[str, Any]:
     return value
 
 
+def changed(path: Path, tmp_path: Path, **spec: Any) -> Path:
+    """A copy of the scenario elsewhere, with these fields of its spec in place of its own."""
+    scenario = body(path)
+    scenario["spec"] |= spec
+    manifests = scenario["spec"]["manifests"]
+    scenario["spec"]["manifests"] = [
+        str(FOLDER / item) if isinstance(item, str) else item for item in manifests
+    ]
+    copy = tmp_path / "changed.yaml"
+    copy.write_text(json.dumps(scenario), encoding="utf-8")
+    return copy
+
+
 @by_name(SCENARIOS)
 def test_every_expectation_of_the_scenario_is_met(path: Path) -> None:
     missed = [f"{v.text}: {v.instead}" for v in first_run(path).verdicts if not v.met]
@@ -127,12 +140,7 @@ def test_digest_does_not_depend_on_the_process_or_its_hash_seed(hash_seed: str) 
 
 def test_digest_is_that_of_the_record_lines_without_the_header(tmp_path: Path) -> None:
     original = FOLDER / "vm-example-2023-03.yaml"
-    told_otherwise = body(original)
-    told_otherwise["metadata"]["description"] = "Something else."
-    manifests = told_otherwise["spec"]["manifests"]
-    told_otherwise["spec"]["manifests"] = [str(FOLDER / name) for name in manifests]
-    copy = tmp_path / "copy.yaml"
-    copy.write_text(json.dumps(told_otherwise), encoding="utf-8")
+    copy = changed(original, tmp_path, memoryOnly="Told otherwise.")
 
     one, other = first_run(original), run(copy)
     header, _, records = one.trace.partition(b"\n")
@@ -142,17 +150,13 @@ def test_digest_is_that_of_the_record_lines_without_the_header(tmp_path: Path) -
 
 
 def test_false_expectation_is_missed_and_says_what_was_so_instead(tmp_path: Path) -> None:
-    scenario = body(FOLDER / "gpu-stranded.yaml")
-    scenario["spec"]["manifests"][0] = str(FOLDER / "manifests" / "prerequisites-2023-03.yaml")
-    scenario["spec"]["duration"] = "1h"
-    scenario["spec"]["expect"] = [
+    expect = [
         {"vm": "demo/trainer", "state": "PoweredOn"},
         {"host": "esx-1", "state": "Up"},
         {"event": "VmMigrated", "object": "demo/trainer"},
         {"event": "VmPoweredOff", "count": 0},
     ]
-    copy = tmp_path / "false.yaml"
-    copy.write_text(json.dumps(scenario), encoding="utf-8")
+    copy = changed(FOLDER / "gpu-stranded.yaml", tmp_path, duration="1h", expect=expect)
 
     assert run(copy).verdicts == [
         Verdict(
@@ -182,11 +186,8 @@ def test_the_three_evictions_differ_in_nothing_but_the_policy() -> None:
 def test_eviction_expectations_hold_under_their_own_policy_only(
     name: str, other: str, tmp_path: Path
 ) -> None:
-    scenario = body(FOLDER / f"{name}.yaml")
-    scenario["spec"]["policies"] = body(FOLDER / f"{other}.yaml")["spec"]["policies"]
-    scenario["spec"]["manifests"][0] = str(FOLDER / "manifests" / "prerequisites-2026-08.yaml")
-    copy = tmp_path / "swapped.yaml"
-    copy.write_text(json.dumps(scenario), encoding="utf-8")
+    policies = body(FOLDER / f"{other}.yaml")["spec"]["policies"]
+    copy = changed(FOLDER / f"{name}.yaml", tmp_path, policies=policies)
 
     assert all(verdict.met for verdict in run(copy).verdicts) is (name == other)
 
@@ -206,15 +207,17 @@ def test_eviction_expectations_hold_under_their_own_policy_only(
 def test_another_policy_is_noticed_by_the_expectations(
     name: str, policies: dict[str, Any], tmp_path: Path
 ) -> None:
-    scenario = body(FOLDER / f"{name}.yaml")
-    edition = scenario["spec"]["edition"]
-    scenario["spec"]["policies"] = scenario["spec"].get("policies", {}) | policies
-    prerequisites = str(FOLDER / "manifests" / f"prerequisites-{edition}.yaml")
-    scenario["spec"]["manifests"][0] = prerequisites
-    copy = tmp_path / "other.yaml"
-    copy.write_text(json.dumps(scenario), encoding="utf-8")
+    path = FOLDER / f"{name}.yaml"
+    copy = changed(path, tmp_path, policies=body(path)["spec"].get("policies", {}) | policies)
 
     assert not all(verdict.met for verdict in run(copy).verdicts)
+
+
+@by_name([path for path in SCENARIOS if path.stem.startswith("update-storm")])
+def test_each_storm_is_missed_under_the_other_verdict(path: Path, tmp_path: Path) -> None:
+    other = "document" if path.stem.endswith("-code") else "code"
+
+    assert not all(v.met for v in run(changed(path, tmp_path, verdict=other)).verdicts)
 
 
 @dataclass
