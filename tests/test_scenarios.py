@@ -30,7 +30,7 @@ SMALL = [path for path in SCENARIOS if path.stem != "large"]
 EVICTIONS = ["eviction-block", "eviction-drs-poweroff", "eviction-policy"]
 
 
-def by_name(paths: list[Path]) -> Any:
+def by_name(paths: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", paths, ids=[path.stem for path in paths])
 
 
