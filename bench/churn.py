@@ -75,5 +75,11 @@ def count(path: Path) -> int:
     return path.stat().st_size // RECORD.itemsize
 
 
+def end_s(path: Path) -> float:
+    """A second after the last VM of the file has gone."""
+    vms = np.memmap(path, dtype=RECORD, mode="r")
+    return float((vms["arrival"] + vms["lifetime"]).max()) + 1.0
+
+
 def _chunks(path: Path) -> int:
     return max(1, count(path) // CHUNK)

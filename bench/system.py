@@ -143,22 +143,19 @@ class Churn:
             self.system = System(ready, backend, self.env, sink)
         self.rows: list[int] = []
         self._path = path
-        self._missing = churn.count(path)
+        self._end_s = churn.end_s(path)
 
     def run(self) -> None:
         """Run until the last VM is gone."""
         system = self.system
         system.begin()
         specs = {(cpus, gib * 1024): admitted(system, cpus, gib) for cpus, gib, _ in churn.CLASSES}
-        over = self.env.event()
-        self.env.process(self._source(specs, over))
-        self.env.run(until=over)
+        self.env.process(self._source(specs))
+        system.advance(self._end_s)
         assert not system.api.vms, "every VM is gone"
         assert not system.fleet.guests, "and no guest is left"
 
-    def _source(
-        self, specs: dict[tuple[int, int], VMSpec], over: simpy.Event
-    ) -> Generator[simpy.Event, None, None]:
+    def _source(self, specs: dict[tuple[int, int], VMSpec]) -> Generator[simpy.Event, None, None]:
         env, api, guests = self.env, self.system.api, self.system.fleet.guests
         rows = self.rows
 
@@ -166,9 +163,6 @@ class Churn:
             guest = guests.get(key)
             rows[number] = guest.row if guest and guest.claim >= 0 else -1
             api.delete("VirtualMachine", key)
-            self._missing -= 1
-            if not self._missing:
-                env.process(self._end(over))
 
         for number, (arrival_s, lifetime_s, cpus, mib) in enumerate(churn.records(self._path)):
             yield env.timeout(arrival_s - env.now)
@@ -179,22 +173,17 @@ class Churn:
             assert callbacks is not None
             callbacks.append(partial(leave, key, number))
 
-    def _end(self, over: simpy.Event) -> Generator[simpy.Event, None, None]:
-        """Let the last VM go, then say that it is over."""
-        yield self.env.timeout(0.0)
-        over.succeed()
-
 
 def run(path: Path, hosts: int, trace: Path) -> str:
     """Run the workload; the result line."""
     with trace.open("wb") as sink:
-        watch_churn = Churn(path, hosts, sink)
+        churned = Churn(path, hosts, sink)
         watch = Stopwatch()
-        watch_churn.run()
-        digest = watch_churn.system.trace.digest()
+        churned.run()
+        digest = churned.system.trace.digest()
         return watch.result(
-            watch_churn.rows,
-            records=watch_churn.system.trace.count,
+            churned.rows,
+            records=churned.system.trace.count,
             digest=digest,
             trace_mib=round(trace.stat().st_size / 2**20, 1),
         )
