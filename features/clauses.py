@@ -50,8 +50,9 @@ class Scenario:
     """One scenario as its feature file has it.
 
     `steps` are the keyword (an And repeats the one before it) and the text of each step, those of
-    the Background included. `examples_are_sound`: an outline has rows, and tags only above it,
-    because a tag on its examples would be lost.
+    the Background included; `rows` are those of the examples of an outline.
+    `examples_are_sound`: an outline has rows, and tags only above it, because a tag on its
+    examples would be lost.
     """
 
     feature: str
@@ -59,12 +60,21 @@ class Scenario:
     name: str
     tags: tuple[str, ...]
     steps: tuple[tuple[str, str], ...]
+    rows: tuple[Mapping[str, str], ...]
     examples_are_sound: bool
 
     @property
     def clauses(self) -> tuple[str, ...]:
         """The clauses that it shows."""
         return tuple(tag for tag in self.tags if not tag.startswith("needs-"))
+
+    def sentences(self) -> Iterator[tuple[str, str]]:
+        """Keyword and text of each step as it is run, once per row."""
+        for row in self.rows or ({},):
+            for keyword, text in self.steps:
+                for name, value in row.items():
+                    text = text.replace(f"<{name}>", value)
+                yield keyword, text
 
 
 @cache
@@ -92,7 +102,15 @@ def _scenarios(file: Path) -> Iterator[Scenario]:
             part = child["scenario"]
             tags = tuple(tag["name"][1:] for tag in feature["tags"] + part["tags"])
             steps = tuple(_steps(common + part["steps"]))
-            yield Scenario(feature["name"], file.name, part["name"], tags, steps, _is_sound(part))
+            rows = tuple(row for table in part["examples"] for row in _rows(table))
+            found = (feature["name"], file.name, part["name"], tags, steps, rows)
+            yield Scenario(*found, _is_sound(part))
+
+
+def _rows(table: Any) -> Iterator[Mapping[str, str]]:
+    names = [cell["value"] for cell in table["tableHeader"]["cells"]]
+    for row in table["tableBody"]:
+        yield dict(zip(names, (cell["value"] for cell in row["cells"]), strict=True))
 
 
 def _steps(steps: list[Any]) -> Iterator[tuple[str, str]]:

@@ -1,10 +1,13 @@
 """Is every clause of the page shown by a scenario, or said to be untestable, and why?"""
 
 import ast
+import importlib
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from pytest_bdd.parsers import StepParser
+from pytest_bdd.steps import step_function_context_registry
 
 from features.clauses import CAPABILITIES, FOLDER, PAGE, Clause, Scenario, clauses, page, scenarios
 
@@ -41,6 +44,30 @@ def test_scenario_builds_acts_once_and_looks(scenario: Scenario) -> None:
     looks = [words for words, _ in scenario.steps if words == "Then"]
     assert (len(acts), bool(looks)) == (1, True)
     assert len(scenario.steps) <= STEPS_MAX
+
+
+def _definitions() -> list[tuple[str, StepParser]]:
+    """Keyword and parser of every step definition of ours (pytest-bdd has one, "trace")."""
+    for name in ("given", "when", "then"):
+        importlib.import_module(f"features.steps.{name}")
+    ours = [
+        step
+        for step in step_function_context_registry.values()
+        if step.step_func.__module__.startswith("features.")
+    ]
+    return [(str(step.type).capitalize(), step.parser) for step in ours]
+
+
+def test_every_sentence_has_one_definition_and_every_definition_is_used() -> None:
+    """Of two definitions that match, pytest-bdd would silently take one."""
+    definitions = _definitions()
+    sentences = {sentence for scenario in scenarios() for sentence in scenario.sentences()}
+    used: set[str] = set()
+    for keyword, text in sorted(sentences):
+        matching = [p.name for word, p in definitions if word == keyword and p.is_matching(text)]
+        assert len(matching) == 1, f"{keyword} {text}: {matching}"
+        used.update(matching)
+    assert [parser.name for _, parser in definitions if parser.name not in used] == []
 
 
 def test_an_outline_has_examples_and_its_examples_have_no_tags() -> None:
