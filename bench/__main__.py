@@ -1,13 +1,14 @@
 """Compare vmsim with plain SimPy and CloudSim Plus, and write docs/bench.md.
 
-python -m bench            all of it, about an hour on two cores
+python -m bench            all of it, about a quarter of an hour
 python -m bench --quick    small sizes, about a minute; writes nothing
 """
 
 import argparse
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import churn, cloudsim, measure, report
@@ -33,13 +34,13 @@ FULL = Effort(
     churn=Size(1_000, 100_000),
     rounds=5,
     cloudsim_rounds=5,
-    scaling=(Size(100, 20_000), Size(1_000, 100_000), Size(10_000, 300_000)),
+    scaling=(Size(100, 20_000), Size(1_000, 50_000), Size(10_000, 200_000)),
     scaling_rounds=5,
     memory=Size(10_000, 1_000_000),
 )
 QUICK = Effort(
-    churn=Size(1_000, 20_000),
-    rounds=3,
+    churn=Size(1_000, 10_000),
+    rounds=2,
     cloudsim_rounds=1,
     scaling=(Size(100, 5_000), Size(1_000, 10_000)),
     scaling_rounds=3,
@@ -54,63 +55,56 @@ class Bench:
         self._effort = effort
         self._folder = folder
 
-    def rows(self) -> list[Row]:
-        """The rows of the table, in order."""
-        return [*self._churn(), *self._cloudsim(), *self._scaling(), *self._memory()]
+    def rows(self) -> Iterator[Row]:
+        """The rows of the table, each as soon as it is measured."""
+        for part in (self._churn, self._cloudsim, self._scaling, self._memory):
+            yield from part()
 
-    def _churn(self) -> list[Row]:
+    def _churn(self) -> Iterator[Row]:
         size = self._effort.churn
-        drivers = {"vmsim": self._vmsim(size), "plain": self._plain(size)}
+        drivers = {"vmsim": self._vmsim(size), "plain SimPy": self._plain(size)}
         found = measure.rounds(drivers, self._effort.rounds)
-        return [
-            Row.at_most(f"{_name(size)}: CPU time by plain SimPy's",
-                        measure.ratios(found, "vmsim", "plain"), 1.5, 1.0),
-            Row.fact("CPU µs per VM, vmsim", measure.per_vm_us(found, "vmsim")),
-            Row.fact("CPU µs per VM, plain SimPy", measure.per_vm_us(found, "plain")),
-            Row.yes("same host for every VM as a naive best fit", measure.same_placements(found)),
-        ]  # fmt: skip
+        by_plain = measure.ratios(found, "vmsim", "plain SimPy")
+        yield Row.at_most(f"{_name(size)}: CPU time of vmsim by plain SimPy's", by_plain, 1.5, 1.0)
+        yield Row.yes("every VM on the same host in both", measure.same_placements(found))
+        for name in drivers:
+            yield Row.fact(f"CPU µs per VM, {name}", measure.per_vm_us(found, name))
 
-    def _cloudsim(self) -> list[Row]:
+    def _cloudsim(self) -> Iterator[Row]:
         size = self._effort.churn
         what = f"{_name(size)}: CPU time of CloudSim Plus {cloudsim.VERSION} by vmsim's"
         command = cloudsim.command(self._folder)
         if isinstance(command, str):
-            return [Row.skipped(what, command)]
+            yield Row.skipped(what, command)
+            return
         drivers = {
             "vmsim": self._vmsim(size),
-            "cloudsim": [*command, str(self._file(size)), str(size.hosts)],
+            "CloudSim Plus": [*command, str(self._file(size)), str(size.hosts)],
         }
         found = measure.rounds(drivers, self._effort.cloudsim_rounds)
-        return [
-            Row.at_least(what, measure.ratios(found, "cloudsim", "vmsim"), 5.0, 10.0),
-            Row.fact("CPU µs per VM, CloudSim Plus", measure.per_vm_us(found, "cloudsim")),
-            Row.yes("same host for every VM as CloudSim Plus", measure.same_placements(found)),
-        ]
+        yield Row.at_least(what, measure.ratios(found, "CloudSim Plus", "vmsim"), 5.0, 10.0)
+        yield Row.yes("every VM on the same host in both", measure.same_placements(found))
+        yield Row.fact("CPU µs per VM, CloudSim Plus", measure.per_vm_us(found, "CloudSim Plus"))
 
-    def _scaling(self) -> list[Row]:
+    def _scaling(self) -> Iterator[Row]:
         sizes = self._effort.scaling
         drivers = {_name(size): self._vmsim(size) for size in sizes}
         found = measure.rounds(drivers, self._effort.scaling_rounds)
         least, most = _name(sizes[0]), _name(sizes[-1])
+        for name in drivers:
+            yield Row.fact(f"CPU µs per VM, vmsim, {name}", measure.per_vm_us(found, name))
         per_vm = [_per_vm(each[most]) / _per_vm(each[least]) for each in found]
-        rows = [
-            Row.fact(f"CPU µs per VM, vmsim, {name}", measure.per_vm_us(found, name))
-            for name in drivers
-        ]
         what = f"CPU time per VM: {sizes[-1].hosts:,} hosts by {sizes[0].hosts:,} hosts"
-        return [*rows, Row.at_most(what, measure.spread(per_vm), 2.0)]
+        yield Row.at_most(what, measure.spread(per_vm), 2.0)
 
-    def _memory(self) -> list[Row]:
+    def _memory(self) -> Iterator[Row]:
         size = self._effort.memory
         if size is None:
-            return []
-        result = measure.once(self._vmsim(size))
-        found = [{"vmsim": result}]
-        mib = measure.spread([result["rss_mib"]])
-        return [
-            Row.at_most(f"{_name(size)}: MiB of resident memory, at most", mib, 1024.0),
-            Row.fact("CPU µs per VM, vmsim", measure.per_vm_us(found, "vmsim")),
-        ]
+            return
+        found = [{"vmsim": measure.once(self._vmsim(size))}]
+        mib = measure.spread([found[0]["vmsim"]["rss_mib"]])
+        yield Row.at_most(f"{_name(size)}: greatest resident memory in MiB", mib, 1024.0)
+        yield Row.fact(f"CPU µs per VM, {_name(size)}", measure.per_vm_us(found, "vmsim"))
 
     def _vmsim(self, size: Size) -> list[str]:
         trace = self._folder / "trace.jsonl"
@@ -136,15 +130,20 @@ def _per_vm(result: measure.Result) -> float:
 
 
 def main() -> None:
-    """Run, print the table, and write the document unless it was a quick run."""
+    """Run, print each row, and write the document unless it was a quick run."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="small sizes; writes nothing")
-    quick = parser.parse_args().quick
+    parser.add_argument("--cloudsim-rounds", type=int, default=FULL.cloudsim_rounds)
+    parser.add_argument("--scaling-rounds", type=int, default=FULL.scaling_rounds)
+    said = parser.parse_args()
+    asked = replace(FULL, cloudsim_rounds=said.cloudsim_rounds, scaling_rounds=said.scaling_rounds)
     with tempfile.TemporaryDirectory() as folder:
-        rows = Bench(QUICK if quick else FULL, Path(folder)).rows()
-    print(report.table(rows))
-    if not quick:
-        DOCUMENT.write_text(report.document(rows))
+        rows = []
+        for row in Bench(QUICK if said.quick else asked, Path(folder)).rows():
+            print(report.line(row), flush=True)
+            rows.append(row)
+    if not said.quick:
+        DOCUMENT.write_text(report.document(rows, " ".join(["python -m bench", *sys.argv[1:]])))
 
 
 if __name__ == "__main__":

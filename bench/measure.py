@@ -26,14 +26,17 @@ class Spread:
     middle: float
     least: float
     most: float
+    rounds: int
 
     def __str__(self) -> str:
-        return f"{self.middle:.2f} ({self.least:.2f} to {self.most:.2f})"
+        if self.rounds == 1:
+            return f"{self.middle:.2f} (one round)"
+        return f"{self.middle:.2f} ({self.least:.2f} to {self.most:.2f}, {self.rounds} rounds)"
 
 
 def spread(figures: Sequence[float]) -> Spread:
     """Median, least and greatest."""
-    return Spread(median(figures), min(figures), max(figures))
+    return Spread(median(figures), min(figures), max(figures), len(figures))
 
 
 def once(words: Sequence[str]) -> Result:
