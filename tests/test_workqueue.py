@@ -5,7 +5,7 @@ import simpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmsim.workqueue import Backoff, WorkQueue
+from vmsim.workqueue import Backoff, Pace, WorkQueue
 
 Visits = list[tuple[float, str]]
 
@@ -150,3 +150,83 @@ def test_every_key_is_visited_no_later_than_its_earliest_due_time(
     env.run()
     first = {key: min(delay for other, delay in due if other == key) for key, _ in due}
     assert sorted(visits) == sorted((delay, key) for key, delay in first.items())
+
+
+def paced(pace: Pace) -> tuple[simpy.Environment, WorkQueue, Visits]:
+    env = simpy.Environment()
+    visits: Visits = []
+    made = WorkQueue(env, lambda key: visits.append((env.now, key)), Backoff(), pace)
+    return env, made, visits
+
+
+def test_bucket_lets_a_burst_pass_and_then_ten_a_second() -> None:
+    _, made, _ = paced(Pace(bucket_per_s=10.0, bucket_burst=100))
+    delays = [made.retry(f"vm-{number}") for number in range(103)]
+    assert delays[:100] == [0.005] * 100
+    assert delays[100:] == pytest.approx([0.1, 0.2, 0.3])
+
+
+def test_bucket_fills_again() -> None:
+    env, made, _ = paced(Pace(bucket_per_s=10.0, bucket_burst=2))
+    for number in range(4):
+        made.retry(f"vm-{number}")
+    env.run(until=10)
+    assert [made.retry(f"new-{number}") for number in range(3)] == pytest.approx(
+        [0.005, 0.005, 0.1]
+    )
+
+
+def test_without_a_bucket_only_the_back_off_counts() -> None:
+    _, made, _ = paced(Pace())
+    assert {made.retry(f"vm-{number}") for number in range(1000)} == {0.005}
+
+
+def test_keys_of_one_instant_come_by_priority_and_then_in_order() -> None:
+    env, made, visits = paced(Pace(rank={"a": 1, "b": 9, "c": 1, "d": 5}.__getitem__))
+    for key in "abcd":
+        made.add(key)
+    env.run()
+    assert [key for _, key in visits] == ["b", "d", "a", "c"]
+
+
+def test_key_added_during_a_visit_takes_its_place_by_priority() -> None:
+    env = simpy.Environment()
+    seen: list[str] = []
+
+    def handle(key: str) -> None:
+        seen.append(key)
+        if key == "first":
+            made.add("urgent")
+
+    ranks = {"first": 9, "idle": -1, "urgent": 5}
+    made = WorkQueue(env, handle, Backoff(), Pace(rank=ranks.__getitem__))
+    made.add("idle")
+    made.add("first")
+    env.run()
+    assert seen == ["first", "urgent", "idle"]
+
+
+def test_a_worker_takes_one_key_at_a_time() -> None:
+    env, made, visits = paced(Pace(workers=1, visit_s=2.0))
+    for key in "abc":
+        made.add(key)
+    env.run()
+    assert visits == [(2, "a"), (4, "b"), (6, "c")]
+
+
+def test_two_workers_take_two_keys_at_a_time() -> None:
+    env, made, visits = paced(Pace(workers=2, visit_s=2.0))
+    for key in "abc":
+        made.add(key)
+    env.run()
+    assert visits == [(2, "a"), (2, "b"), (4, "c")]
+
+
+def test_key_added_while_it_is_visited_is_visited_once_more() -> None:
+    env, made, visits = paced(Pace(workers=2, visit_s=2.0))
+    made.add("a")
+    env.run(until=1)
+    made.add("a")
+    made.add("a")
+    env.run()
+    assert visits == [(2, "a"), (4, "a")]

@@ -37,6 +37,7 @@ class HostSpec:
 
     `cpu_mhz` is the clock of one core; `devices` counts the units of each device on the host, by
     the name that classes ask for (a vGPU profile, or `vendorID:deviceID` for DirectPath I/O).
+    `rack` is what it shares power and network with ('' if unknown).
     """
 
     name: str
@@ -50,6 +51,7 @@ class HostSpec:
     cpu_generation: int = 0
     hardware_version: int = 21
     datastores: tuple[str, ...] = ("datastore-1",)
+    rack: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,17 @@
 """Which objects are due to be looked at, and when again after a failure?
 
 Keys only, never work: adding a key twice before it is handled means one visit. Due keys are
-handled in the order in which they were added, all of one instant in one event. A failed key
-comes back after 5 ms, then twice as long each time, up to 1,000 s (Q-01); success forgets that.
+handled by priority, and else in the order in which they were added; with visits that take no time,
+all of one instant in one event. A failed key comes back after 5 ms, then twice as long each time,
+up to 1,000 s (Q-01), or when the bucket that all failures share has a token; success forgets that.
+Source: Kubernetes client-go `workqueue`, controller-runtime `priorityqueue`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from heapq import heappop, heappush
+from itertools import takewhile
 
 import simpy
 
@@ -23,24 +28,70 @@ class Backoff:
         return min(self.longest_s, self.first_s * 2.0 ** min(failures, 64))
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast keys are handled: `workers` at a time (0: any number), each visit taking
+    `visit_s`; `bucket_per_s` retries of all keys together after a burst of `bucket_burst`
+    (0: no bucket). `rank` gives a key's priority, higher first; None handles keys in order."""
+
+    workers: int = 0
+    visit_s: float = 0.0
+    bucket_per_s: float = 0.0
+    bucket_burst: int = 100
+    rank: Callable[[str], int] | None = None
+
+
+NO_LIMITS = Pace()
+
+
+class Bucket:
+    """A token bucket that may owe tokens: golang.org/x/time/rate, `Reserve().Delay()`."""
+
+    def __init__(self, per_s: float, burst: int) -> None:
+        self._per_s = per_s
+        self._burst = float(burst)
+        self._tokens = float(burst)
+        self._since_s = 0.0
+
+    def delay_s(self, now_s: float) -> float:
+        """Take a token; the answer is how long it takes until it is there."""
+        grown = self._tokens + (now_s - self._since_s) * self._per_s
+        self._tokens = min(self._burst, grown) - 1.0
+        self._since_s = now_s
+        return max(0.0, -self._tokens / self._per_s)
+
+
 class WorkQueue:
     """Calls `handle(key)` for each key that is due; see the module docstring."""
 
     def __init__(
-        self, env: simpy.Environment, handle: Callable[[str], None], backoff: Backoff
+        self,
+        env: simpy.Environment,
+        handle: Callable[[str], None],
+        backoff: Backoff,
+        pace: Pace = NO_LIMITS,
     ) -> None:
         self._env = env
         self._handle = handle
         self._backoff = backoff
-        self._ready: dict[str, None] = {}
+        self._pace = pace
+        self._bucket = Bucket(pace.bucket_per_s, pace.bucket_burst) if pace.bucket_per_s else None
+        self._ready: dict[str, int] = {}
+        self._ranked: list[tuple[int, int, str]] = []
+        self._serial = 0
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
+        self._busy: dict[str, bool] = {}
         self._draining = False
 
     def add(self, key: str) -> None:
         """Make the key due now; a later due time of the key is dropped."""
         self._due.pop(key, None)
-        self._ready[key] = None
+        if key in self._busy:
+            self._busy[key] = True
+            return
+        if key not in self._ready:
+            self._ready[key] = 0
         if not self._draining:
             self._draining = True
             self._call(0.0, self._drain)
@@ -63,6 +114,8 @@ class WorkQueue:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay_s = self._backoff.delay_s(failures)
+        if self._bucket is not None:
+            delay_s = max(delay_s, self._bucket.delay_s(self._env.now))
         self.add_after(key, delay_s)
         return delay_s
 
@@ -76,12 +129,54 @@ class WorkQueue:
         return self._failures.get(key, 0)
 
     def _drain(self, _: simpy.Event) -> None:
-        ready = self._ready
-        while ready:
-            key = next(iter(ready))
-            del ready[key]
-            self._handle(key)
+        if self._pace.visit_s:
+            self._employ()
+        else:
+            ready = self._ready
+            while ready:
+                self._handle(self._first() if len(ready) > 1 else ready.popitem()[0])
         self._draining = False
+
+    def _employ(self) -> None:
+        """Give every free worker a key; it acts at the end of its visit."""
+        workers = self._pace.workers
+        while self._ready and (not workers or len(self._busy) < workers):
+            key = self._first()
+            self._busy[key] = False
+            self._call(self._pace.visit_s, partial(self._visited, key))
+
+    def _visited(self, key: str, _: simpy.Event) -> None:
+        again = self._busy.pop(key)
+        self._handle(key)
+        if again:
+            self.add(key)
+        self._employ()
+
+    def _first(self) -> str:
+        """Take the key whose turn it is out of `ready`."""
+        ready, rank = self._ready, self._pace.rank
+        if rank is None:
+            key = next(iter(ready))
+        else:
+            self._rank_new(rank)
+            key = self._highest()
+        del ready[key]
+        return key
+
+    def _rank_new(self, rank: Callable[[str], int]) -> None:
+        """Rank the keys that came since the last time: they stand at the end of `ready`."""
+        new = list(takewhile(lambda key: not self._ready[key], reversed(self._ready)))
+        for key in reversed(new):
+            self._serial += 1
+            self._ready[key] = self._serial
+            heappush(self._ranked, (-rank(key), self._serial, key))
+
+    def _highest(self) -> str:
+        """The key with the highest rank; entries of keys that were handled since are dropped."""
+        while True:
+            _, serial, key = heappop(self._ranked)
+            if self._ready.get(key) == serial:
+                return key
 
     def _call(self, delay_s: float, callback: Callable[[simpy.Event], None]) -> None:
         timer = self._env.timeout(delay_s)
