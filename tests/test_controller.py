@@ -192,6 +192,11 @@ def test_wish_that_changes_ends_the_waiting_at_once() -> None:
     made.until(9000)
     assert len(retries(made)) == before
     assert made.condition("a", "VirtualMachinePowerStateSynced") == ("True", "Synced", "")
+    made.patch("a", powerState="PoweredOn")
+    made.until(9000.001)
+    assert (
+        next(r.data["failures"] for r in made.records if r.kind == "Requeued" and r.t >= 9000) == 1
+    )
 
 
 def test_missing_class_is_waited_for_and_taken_when_it_comes() -> None:
