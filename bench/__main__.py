@@ -89,10 +89,13 @@ class Bench:
     def _scaling(self) -> Iterator[Row]:
         sizes = self._effort.scaling
         drivers = {_name(size): self._vmsim(size) for size in sizes}
-        found = measure.rounds(drivers, self._effort.scaling_rounds)
+        alone = {"plain": self._plain(sizes[0])}
+        found = measure.rounds(drivers | alone, self._effort.scaling_rounds)
         least, most = _name(sizes[0]), _name(sizes[-1])
         for name in drivers:
             yield Row.fact(f"CPU µs per VM, vmsim, {name}", measure.per_vm_us(found, name))
+        by_plain = measure.ratios(found, least, "plain")
+        yield Row.fact(f"{least}: CPU time of vmsim by plain SimPy's", by_plain)
         per_vm = [_per_vm(each[most]) / _per_vm(each[least]) for each in found]
         what = f"CPU time per VM: {sizes[-1].hosts:,} hosts by {sizes[0].hosts:,} hosts"
         yield Row.at_most(what, measure.spread(per_vm), 2.0)
