@@ -28,7 +28,9 @@ def memory(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
     yield Backend(
         "memory",
         {},
-        lambda needs: MemoryPlant(needs.env, needs.durations, needs.slots, needs.faults),
+        lambda needs: MemoryPlant(
+            needs.env, needs.durations, needs.host, needs.faults, vmotion=needs.vmotion
+        ),
         lambda believed: [],
     )
 
@@ -73,7 +75,9 @@ def _driven(name: str, session: "Session", hosts: Sequence[HostSpec]) -> Backend
     return Backend(
         name,
         versions,
-        lambda needs: MemoryPlant(needs.env, needs.durations, needs.slots, needs.faults, effects),
+        lambda needs: MemoryPlant(
+            needs.env, needs.durations, needs.host, needs.faults, effects, needs.vmotion
+        ),
         effects.compare,
     )
 

@@ -12,14 +12,16 @@ from pydantic import BaseModel, PlainSerializer
 from rich.console import Console
 
 from backends import opened
-from vmsim import scenario
+from vmsim import scenario, vmotion_schema
 from vmsim.console import Story, print_result
 from vmsim.loading import load
 from vmsim.running import How, run
 
 HERE = Path(__file__).parent
+MODULES = (scenario, vmotion_schema)
 PARTS = (
     "Spec", "Cluster", "Host", "Policies", "Retry", "Overcommit", "DurationsModel", "Entry",
+    "Vmotion", "VmotionNetwork", "VmotionPreCopy", "VmotionLimits", "VmotionDefaults", "VmotionVm",
     "After", "Maintenance", "Patch", "Workload", "Fault", "Expect",
 )  # fmt: skip
 INTRO = """# The scenario file
@@ -38,7 +40,7 @@ def scenario_page() -> str:
     """docs/scenarios.md."""
     lines = [INTRO]
     for name in PARTS:
-        model: type[BaseModel] = getattr(scenario, name)
+        model: type[BaseModel] = next(vars(each)[name] for each in MODULES if name in vars(each))
         title = "Durations" if name == "DurationsModel" else name
         lines += [f"## {title}", "", _one_line(model.__doc__), "", "| field | default | meaning |"]
         lines += ["|---|---|---|"]
@@ -71,7 +73,7 @@ def _default(info: Any) -> str:
     if isinstance(value, BaseModel) or value in (None, "", [], {}):
         return ""
     if any(isinstance(item, PlainSerializer) for item in info.metadata):
-        return f"`{value:g}s`"
+        return f"`{value:g}s`" if isinstance(value, float) else f"`{value}Mi`"
     return f"`{getattr(value, 'value', value)}`"
 
 

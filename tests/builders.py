@@ -12,7 +12,7 @@ import simpy
 from backends import opened
 from backends.memory import MemoryPlant
 from vmsim.actions import Observed
-from vmsim.administration import Administration, migration_slots
+from vmsim.administration import Administration
 from vmsim.cluster import Cluster, ClusterPolicy
 from vmsim.documents import load
 from vmsim.durations import Durations
@@ -24,9 +24,11 @@ from vmsim.loading import plan
 from vmsim.manifests import parse
 from vmsim.objects import HostSpec
 from vmsim.placement import POLICIES, Placer, Requirement, needs
+from vmsim.precopy import Copy
 from vmsim.rng import stream
 from vmsim.simulate import System
 from vmsim.trace import Record, Trace
+from vmsim.vmotion import DEFAULT_VMOTION, Traits, VMotion
 
 GPU = "grid_a100-8c"
 PASSTHROUGH = "0x10de:0x1eb8"
@@ -56,6 +58,14 @@ def inventory(specs: Sequence[HostSpec]) -> Inventory:
     return Inventory(specs, NO_OVERCOMMIT)
 
 
+class NothingToCopy(VMotion):
+    """Live migration without memory: it takes its fixed time only."""
+
+    def copy(self, traits: Traits, memory_mib: int, *, storage: bool = False) -> Copy:
+        """Nothing."""
+        return Copy(0.0)
+
+
 Said = tuple[float, str, str]
 
 
@@ -78,7 +88,9 @@ class World:
         trace = Trace(lambda: env.now)
         trace.listen(self.records.append)
         injector = FaultInjector(self.faults, stream(1, "faults")) if self.faults else None
-        self.plant = MemoryPlant(env, self.durations, self._slots, injector)
+        told = self.policy.vmotion
+        model = NothingToCopy() if told is DEFAULT_VMOTION else told
+        self.plant = MemoryPlant(env, self.durations, self._host, injector, vmotion=model)
         self.fleet = Fleet(Placer(self.inventory, POLICIES[self.placement]), self.plant, trace)
         self.cluster = Cluster(self.fleet, self.policy)
         self.cluster.wake = self.woken.append
@@ -127,9 +139,8 @@ class World:
         cpu, memory = self.inventory.room[0], self.inventory.room[1]
         return list(zip(cpu.tolist(), memory.tolist(), strict=True))
 
-    def _slots(self, name: str) -> int:
-        row = self.inventory.row_of[name]
-        return migration_slots(self.inventory.hosts[row].nic_mbps)
+    def _host(self, name: str) -> HostSpec:
+        return self.inventory.hosts[self.inventory.row_of[name]]
 
     def _room(self) -> None:
         if not self._due:

@@ -7,12 +7,13 @@ import pytest
 from builders import GIB, GPU, PASSTHROUGH, World, host, hosts, need, unclaimed
 
 from vmsim.actions import Verb
-from vmsim.administration import Refused, migration_slots
+from vmsim.administration import Refused
 from vmsim.cluster import ClusterPolicy
 from vmsim.durations import Durations
 from vmsim.evacuation import EVICTION_POLICY, Eviction
 from vmsim.faults import FaultRule
 from vmsim.objects import PowerState
+from vmsim.vmotion import Limits, concurrent
 
 ON, OFF = PowerState.ON, PowerState.OFF
 BIG = need(cpus=8)
@@ -50,8 +51,8 @@ def test_running_vm_is_migrated_and_the_host_enters_after_that() -> None:
     assert made.log()[-4:] == [
         (65, "esx-1", "EnteringMaintenanceMode"),
         (65, "ns/a", "TaskStarted"),
-        (79, "ns/a", "VmMigrated"),
-        (89, "esx-1", "EnteredMaintenanceMode"),
+        (75, "ns/a", "VmMigrated"),
+        (85, "esx-1", "EnteredMaintenanceMode"),
     ]
     assert (made.seen("ns/a").host, made.seen("ns/a").power) == ("esx-2", ON)
     assert made.free() == [(8, 16 * GIB), (6, 12 * GIB)]
@@ -85,7 +86,7 @@ def test_vm_that_does_not_run_stays_on_the_host() -> None:
 
 @pytest.mark.parametrize(("nic_mbps", "limit"), [(25_000, 8), (10_000, 8), (9_999, 4), (1_000, 4)])
 def test_so_many_migrations_run_at_once(nic_mbps: int, limit: int) -> None:
-    assert migration_slots(nic_mbps) == limit
+    assert concurrent(nic_mbps, Limits()) == limit
     made = World(hosts(3, cpu_cores=32, memory_mib=64 * GIB, nic_mbps=nic_mbps))
     for number in range(10):
         made.running(f"ns/{number}", SMALL)
@@ -94,7 +95,7 @@ def test_so_many_migrations_run_at_once(nic_mbps: int, limit: int) -> None:
     assert sum(guest.busy is Verb.MIGRATE for guest in made.fleet.guests.values()) == limit
     made.settle()
     ends = [t - begun for t, _, _ in made.log("VmMigrated")]
-    assert ends == [11.0] * limit + [22.0] * min(limit, 10 - limit) + [33.0] * max(
+    assert ends == [10.0] * limit + [20.0] * min(limit, 10 - limit) + [30.0] * max(
         0, 10 - 2 * limit
     )
     assert made.state("esx-1") == "Maintenance"
@@ -609,7 +610,7 @@ def test_refused_request_changes_nothing() -> None:
 
 AT_ONCE = Durations(
     create_s=0, power_on_s=0, guest_boot_s=0, power_off_s=0, suspend_s=0, destroy_s=0,
-    migrate_s=0, migrate_per_gib_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
+    migrate_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ LONG_ENOUGH_S = 4 * 3600
 
 QUICK = dict.fromkeys(
     ("create", "powerOn", "guestBoot", "powerOff", "suspend", "destroy", "migrate",
-     "migratePerGib", "enterMaintenance", "exitMaintenance"), "0s",
+     "enterMaintenance", "exitMaintenance"), "0s",
 )  # fmt: skip
 
 Move = tuple[Any, ...]

@@ -1,41 +1,52 @@
 """The plant of virtual time: tasks take time, migrations queue, a failed host drops its own."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import simpy
+from builders import host
 
 from backends.memory import MemoryPlant
 from vmsim.actions import Cause, Fault, Task, Verb
 from vmsim.durations import Durations
 from vmsim.faults import FaultInjector, FaultRule
 from vmsim.ports import HostCommand
+from vmsim.precopy import Rules
 from vmsim.rng import stream
+from vmsim.vmotion import Limits, Traits, VMotion
 
 TIMES = Durations(
     create_s=30, power_on_s=5, guest_boot_s=40, power_off_s=20, suspend_s=10, destroy_s=6,
-    migrate_s=10, migrate_per_gib_s=1, enter_maintenance_s=8, exit_maintenance_s=9,
+    migrate_s=14, enter_maintenance_s=8, exit_maintenance_s=9,
     task_timeout_s=600,
 )  # fmt: skip
 AT_ONCE = Durations(
     create_s=0, power_on_s=0, guest_boot_s=0, power_off_s=0, suspend_s=0, destroy_s=0,
-    migrate_s=0, migrate_per_gib_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
+    migrate_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
 )  # fmt: skip
 
 
+IDLE = VMotion(rules=Rules(switchover_s=0.0), defaults=Traits(dirty_mib_s=0.0), fixed_stun_s=0.0)
+
+
 class Bench:
-    """A plant and what it said: `ended` is (second, VM, fault or '')."""
+    """A plant and what it said: `ended` is (second, VM, fault or '').
+
+    Its VMs have no memory, so that a migration takes its fixed time only.
+    """
 
     def __init__(
         self, *rules: FaultRule, durations: Durations = TIMES, slots: int = 2, effects: Any = None
     ) -> None:
         self.env = simpy.Environment()
         injector = FaultInjector(rules, stream(1, "faults")) if rules else None
-        self.plant = MemoryPlant(self.env, durations, lambda host: slots, injector, effects)
+        vmotion = replace(IDLE, limits=Limits(host=slots))
+        self.plant = MemoryPlant(self.env, durations, host, injector, effects, vmotion)
         self.ended: list[tuple[float, str, str]] = []
 
     def start(self, verb: Verb, vm: str = "a", source: str = "x", host: str = "y") -> None:
-        task = Task(verb, vm, source, host, Cause.USER, cpus=2, memory_mib=4096)
+        task = Task(verb, vm, source, host, Cause.USER, cpus=2)
         self.plant.start(task, self.note)
 
     def migrate(self, vm: str, source: str = "x", host: str = "y") -> None:

@@ -4,6 +4,7 @@ A task names a VM by its key and hosts by their names. Tasks are asked for and f
 outcome is seen later, in what the hypervisor reports about the VM.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,7 +36,9 @@ class Cause(StrEnum):
 class Task(msgspec.Struct, gc=False):
     """`verb` on VM `vm`, from `source` (where the VM is, '' when it is new) to `host`.
 
-    `cpus`, `memory_mib` and `datastore` describe the VM for a hypervisor that must create it.
+    `cpus`, `memory_mib` and `datastore` describe the VM for a hypervisor that must create it;
+    `class_name` and `devices` tell how it migrates. `from_datastore` is where its disks are when
+    they move as well, else ''. `report` is what was measured: there once a migration is over.
     """
 
     verb: Verb
@@ -46,6 +49,10 @@ class Task(msgspec.Struct, gc=False):
     cpus: int = 0
     memory_mib: int = 0
     datastore: str = ""
+    class_name: str = ""
+    devices: tuple[tuple[str, int], ...] = ()
+    from_datastore: str = ""
+    report: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

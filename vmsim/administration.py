@@ -19,15 +19,7 @@ from vmsim.evacuation import Disposition, disposition, is_movable
 from vmsim.fleet import Fleet, Guest
 from vmsim.objects import HostSpec, HostState, PowerState
 from vmsim.ports import HostCommand, Plant
-
-MIGRATIONS_PER_HOST = 8
-MIGRATIONS_PER_SLOW_HOST = 4
-FAST_NIC_MBPS = 10_000
-
-
-def migration_slots(nic_mbps: int) -> int:
-    """Concurrent vMotions of a host: 8 with 10 Gbit/s or more, 4 below (vSphere's limits)."""
-    return MIGRATIONS_PER_HOST if nic_mbps >= FAST_NIC_MBPS else MIGRATIONS_PER_SLOW_HOST
+from vmsim.vmotion import concurrent
 
 
 class Refused(Exception):
@@ -177,7 +169,8 @@ class Administration:
         blockers: dict[str, str] = {}
         residents = self._fleet.residents[row]
         moving = sum(guest.busy is Verb.MIGRATE for guest in residents.values())
-        free = migration_slots(self._fleet.inventory.hosts[row].nic_mbps) - moving
+        nic_mbps = self._fleet.inventory.hosts[row].nic_mbps
+        free = concurrent(nic_mbps, self._policy.vmotion.limits) - moving
         for guest in list(residents.values()):
             if guest.busy is None:
                 blocker = self._leave(guest, may_migrate=free > 0)

@@ -13,6 +13,7 @@ from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED, Eviction, r
 from vmsim.fleet import Fleet, Guest, datastore_on
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import Requirement
+from vmsim.vmotion import DEFAULT_VMOTION, VMotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class ClusterPolicy:
     eviction: Eviction = Eviction.POWER_OFF
     vgpu_hot_migrate: bool = False
     high_availability: bool = True
+    vmotion: VMotion = DEFAULT_VMOTION
 
 
 class Cluster:

@@ -2,7 +2,7 @@
 
 Every duration of the model is a field here, in seconds, with what it stands for; a scenario
 overrides them under `durations`, and every run prints them with its assumptions. They are
-constants: a fixed part, and for a migration a part that grows with the VM's memory.
+constants; how long a migration copies memory is computed, see `precopy` and `bandwidth`.
 """
 
 from dataclasses import dataclass, field
@@ -23,8 +23,7 @@ class Durations:
     power_off_s: float = _lasting(20.0, "PowerOffVM, the guest's shutdown included")
     suspend_s: float = _lasting(10.0, "SuspendVM: writing the memory to disk")
     destroy_s: float = _lasting(5.0, "Destroy: deleting the files")
-    migrate_s: float = _lasting(10.0, "vMotion: preparation and switchover")
-    migrate_per_gib_s: float = _lasting(1.0, "vMotion: copying one GiB of memory")
+    migrate_s: float = _lasting(10.0, "vMotion beside the copying: checks, preparation, resume")
     enter_maintenance_s: float = _lasting(10.0, "from an empty host to maintenance mode")
     exit_maintenance_s: float = _lasting(10.0, "from maintenance mode to ready for VMs")
     ha_detection_s: float = _lasting(18.0, "vSphere HA: until a failed host is declared dead")

@@ -10,6 +10,7 @@ when it starts. A powered-off VM holds none, except between a creation and its p
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from vmsim.actions import ABSENT, Cause, Fault, Observed, Task, Verb
 from vmsim.inventory import Inventory
@@ -130,6 +131,8 @@ class Fleet:
             host, datastore = destination.name, datastore_on(destination, requirement)
         size = (requirement.cpus, requirement.memory_mib)
         task = Task(verb, guest.key, guest.host, host, cause, *size, datastore)
+        if verb is Verb.MIGRATE:
+            task.class_name, task.devices = requirement.class_name, requirement.devices
         self._plant.start(task, self._ended)
         if guest.busy is verb:
             data = {"verb": verb.value, "host": host, "cause": cause.value}
@@ -185,9 +188,11 @@ class Fleet:
 
     def _apply(self, guest: Guest, task: Task) -> None:
         verb = task.verb
-        data = {"host": task.host, "cause": str(task.cause)}
+        data: dict[str, Any] = {"host": task.host, "cause": str(task.cause)}
         if verb in TO_A_HOST and task.source != task.host:
             data["from"] = task.source
+        if task.report:
+            data |= task.report
         self._outcomes[verb](guest, task)
         guest.refused = ""
         self.trace.write("cluster", EVENTS[verb], guest.key, data)

@@ -58,6 +58,7 @@ class Requirement:
     min_cpu_generation: int = 0
     only_host: str = ""
     policies: tuple[str, ...] = ()
+    class_name: str = ""
 
 
 def needs(requirement: Requirement, inventory: Inventory) -> Needs:

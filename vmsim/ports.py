@@ -20,8 +20,9 @@ import simpy
 from vmsim.actions import Fault, Observed, Task
 from vmsim.durations import Durations
 from vmsim.faults import FaultInjector
-from vmsim.objects import PowerState
+from vmsim.objects import HostSpec, PowerState
 from vmsim.placement import Requirement
+from vmsim.vmotion import VMotion
 
 
 class HostCommand(StrEnum):
@@ -111,12 +112,13 @@ class Effects(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlantNeeds:
-    """What a plant is made from; `slots` tells the concurrent migrations of a host by name."""
+    """What a plant is made from; `host` knows the hosts by name."""
 
     env: simpy.Environment
     durations: Durations
-    slots: Callable[[str], int]
+    host: Callable[[str], HostSpec]
     faults: FaultInjector | None
+    vmotion: VMotion
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ def requirement(
         min_hardware_version=max(vm.spec.min_hardware_version, vm_class.min_hardware_version),
         min_cpu_generation=vm_class.min_cpu_generation,
         policies=policy_words(vm),
+        class_name=vm_class.name,
     )
 
 

@@ -22,6 +22,7 @@ from vmsim.evacuation import Eviction
 from vmsim.placement import POLICIES
 from vmsim.rules import Verdict
 from vmsim.schema import Duration, MemoryMib, Strict
+from vmsim.vmotion_schema import Vmotion
 
 GROUP = "vmsim.dev/"
 
@@ -292,6 +293,8 @@ class Spec(Strict):
     """See Policies."""
     durations: DurationsModel = DurationsModel()  # type: ignore[valid-type]
     """See Durations."""
+    vmotion: Vmotion = Vmotion()
+    """See Vmotion."""
     clusters: list[Cluster] = Field(min_length=1)
     """The clusters with their hosts."""
     storage: dict[str, list[str]] = {}

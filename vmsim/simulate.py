@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import simpy
 
-from vmsim.administration import Administration, Refused, host_data, migration_slots
+from vmsim.administration import Administration, Refused, host_data
 from vmsim.admission import Denied, Terms, admit_create
 from vmsim.apiserver import ApiServer
 from vmsim.assumptions import assumptions
@@ -31,12 +31,13 @@ from vmsim.inventory import Inventory, Overcommit
 from vmsim.kinds import resolve
 from vmsim.loading import Plan, Planned, expand_added
 from vmsim.manifests import Manifest, timestamp, to_vm
-from vmsim.objects import VirtualMachine
+from vmsim.objects import HostSpec, VirtualMachine
 from vmsim.placement import POLICIES, Placer
 from vmsim.ports import Backend, PlantNeeds
 from vmsim.rng import stream
 from vmsim.scenario import Entry, Maintenance, Workload
 from vmsim.trace import Record, Trace
+from vmsim.vmotion_schema import parameters
 from vmsim.workqueue import Backoff
 
 
@@ -60,13 +61,15 @@ class System:
         overcommit = Overcommit(policies.overcommit.cpu, policies.overcommit.memory)
         inventory = Inventory(plan.hosts, overcommit)
         injector = FaultInjector(plan.faults, stream(spec.seed, "faults")) if plan.faults else None
-        plant = backend.make(PlantNeeds(env, plan.durations, self._slots, injector))
+        vmotion = parameters(spec.vmotion)
+        plant = backend.make(PlantNeeds(env, plan.durations, self._host, injector, vmotion))
         self.fleet = Fleet(Placer(inventory, POLICIES[policies.placement]), plant, self.trace)
         self.fleet.on_room = self._room
         cluster_policy = ClusterPolicy(
             policies.eviction or plan.default_eviction,
             policies.vgpu_hot_migrate,
             policies.high_availability,
+            vmotion,
         )
         self.cluster = Cluster(self.fleet, cluster_policy)
         self.hosts = Administration(env, self.fleet, plant, cluster_policy, plan.durations)
@@ -229,9 +232,9 @@ class System:
         if self._wakes:
             self.cluster.use_room()
 
-    def _slots(self, host: str) -> int:
+    def _host(self, name: str) -> HostSpec:
         inventory = self.fleet.inventory
-        return migration_slots(inventory.hosts[inventory.row_of[host]].nic_mbps)
+        return inventory.hosts[inventory.row_of[name]]
 
     def _key(self, namespace: str | None, name: str) -> str:
         return f"{namespace or self.plan.scenario.spec.namespace}/{name}"

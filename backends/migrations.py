@@ -1,0 +1,353 @@
+"""Live migrations in virtual time: they queue for units, and share the links of their hosts.
+
+A migration first waits, first in first out, until both hosts, their networks and the datastores
+have the units it costs; then it is prepared; then it sends at a max-min fair rate; then a vGPU
+may hold it up; then it is over. When migrations begin or end to send, the rates of those that
+share a link with them, directly or through others, are found anew at the end of that instant;
+only a migration whose rate changed gets a new timer.
+
+Queue: a migration that lacks units of a pool waits in the line of that pool. Nobody who comes
+later takes units of that pool before it, but of other pools they do.
+"""
+
+from bisect import insort
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import simpy
+from simpy.events import Event, EventPriority
+
+from vmsim.actions import Task
+from vmsim.bandwidth import Flow, fair_rates
+from vmsim.objects import HostSpec
+from vmsim.precopy import Copy, Progress, advance, begin
+from vmsim.vmotion import (
+    VMOTION,
+    VMOTION_WITHOUT_SHARED_STORAGE,
+    Times,
+    VMotion,
+    report,
+)
+
+LAST = EventPriority(2)
+NOTHING = Progress(0, 0.0)
+
+
+@dataclass(slots=True, eq=False)
+class Pool:
+    """Units of one kind, on one host or datastore, and who waits for them, oldest first."""
+
+    limit: int
+    used: int = 0
+    waiting: list["Move"] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One direction of a host's network card: what it can carry, and who sends over it."""
+
+    capacity: float
+    moves: dict[int, "Move"] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Port:
+    """What a host has for migrations."""
+
+    units: Pool
+    network: Pool
+    out: Link
+    into: Link
+    nic_mbps: int
+
+
+@dataclass(slots=True, eq=False, order=False)
+class Move:
+    """A migration. `prepare_s` passes before it sends; `copy` None: it never does.
+
+    `begun`: it has its units; `over`: it gave them back. `rate` 0: it did not send so far.
+    `progress` is as of `since_s`, `final` what will be when nothing else changes.
+    """
+
+    serial: int
+    task: Task
+    prepare_s: float
+    copy: Copy | None
+    stun_s: float
+    ceiling: float
+    source: Port
+    target: Port
+    needs: tuple[tuple[Pool, int], ...]
+    begun: bool = False
+    over: bool = False
+    started_s: float = 0.0
+    rate: float = 0.0
+    since_s: float = 0.0
+    progress: Progress | None = None
+    final: Progress | None = None
+    timer: Event | None = None
+
+    def __lt__(self, other: "Move") -> bool:
+        return self.serial < other.serial
+
+
+class Migrations:
+    """All migrations of a plant; `finished` is called with each one that got to its end."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        vmotion: VMotion,
+        host: Callable[[str], HostSpec],
+        finished: Callable[[Move], None],
+    ) -> None:
+        self._env = env
+        self._vmotion = vmotion
+        self._host = host
+        self._finished = finished
+        self._ports: dict[str, Port] = {}
+        self._datastores: dict[str, Pool] = {}
+        self._serial = 0
+        self._touched: dict[int, Link] = {}
+        self._freed: list[Pool] = []
+
+    def move(self, task: Task, prepare_s: float, *, sends: bool = True) -> Move:
+        """A migration that is ready to be started."""
+        vmotion = self._vmotion
+        source, target = self.port(task.source), self.port(task.host)
+        traits = vmotion.traits(task.vm, task.class_name)
+        copy = None
+        if sends:
+            copy = vmotion.copy(traits, task.memory_mib, storage=bool(task.from_datastore))
+        self._serial += 1
+        return Move(
+            self._serial,
+            task,
+            prepare_s,
+            copy,
+            vmotion.stun_s(traits, task.devices, task.memory_mib),
+            vmotion.network.ceiling_mib_s(min(source.nic_mbps, target.nic_mbps)),
+            source,
+            target,
+            self._needs(task, source, target),
+        )
+
+    def start(self, move: Move) -> None:
+        """Begin, or wait for units; one that takes no time is over before this returns."""
+        if self._takes(move):
+            self._begin(move)
+
+    def drop(self, move: Move) -> None:
+        """Take it out, wherever it is; `finished` is not called."""
+        if move.over:
+            return
+        move.over = True
+        move.timer = None
+        if not move.begun:
+            for pool, _ in move.needs:
+                if move in pool.waiting:
+                    pool.waiting.remove(move)
+        else:
+            self._leave_links(move)
+            for pool, units in move.needs:
+                pool.used -= units
+
+    def serve(self, move: Move) -> None:
+        """Let those go on that waited for what `move` held, oldest first.
+
+        One that ends at once frees its pools in turn; they are added to the same list.
+        """
+        idle = not self._freed
+        self._freed += [pool for pool, _ in move.needs if pool.waiting]
+        while idle and self._freed:
+            pool = min(self._freed, key=_oldest)
+            if not self._serve(pool):
+                self._freed.remove(pool)
+
+    def port(self, host: str) -> Port:
+        """What the host has for migrations."""
+        port = self._ports.get(host)
+        if port is None:
+            port = self._ports[host] = self._new_port(self._host(host))
+        return port
+
+    def forget(self, host: str) -> None:
+        """The host joins (again): it may have another network card."""
+        self._ports.pop(host, None)
+
+    def _new_port(self, spec: HostSpec) -> Port:
+        limits, network = self._vmotion.limits, self._vmotion.network
+        mib_s = network.link_mib_s(spec.nic_mbps)
+        units = Pool(limits.network(spec.nic_mbps))
+        return Port(Pool(limits.host), units, Link(mib_s), Link(mib_s), spec.nic_mbps)
+
+    def _needs(self, task: Task, source: Port, target: Port) -> tuple[tuple[Pool, int], ...]:
+        """The pools it draws from, and how much; never more than a pool holds."""
+        cost = VMOTION_WITHOUT_SHARED_STORAGE if task.from_datastore else VMOTION
+        wanted = [
+            (source.units, cost.host),
+            (source.network, cost.network),
+            (target.units, cost.host),
+            (target.network, cost.network),
+        ]
+        stores = {task.datastore: 0, task.from_datastore: 0}
+        wanted += [(self._datastore(name), cost.datastore) for name in stores if name]
+        return tuple((pool, min(units, pool.limit)) for pool, units in wanted)
+
+    def _datastore(self, name: str) -> Pool:
+        pool = self._datastores.get(name)
+        if pool is None:
+            pool = self._datastores[name] = Pool(self._vmotion.limits.datastore)
+        return pool
+
+    def _takes(self, move: Move) -> bool:
+        """Take all units, or wait for the first pool that has not enough, or an older one."""
+        for pool, units in move.needs:
+            older = pool.waiting and pool.waiting[0].serial < move.serial
+            if older or pool.used + units > pool.limit:
+                insort(pool.waiting, move)
+                return False
+        for pool, units in move.needs:
+            pool.used += units
+        return True
+
+    def _serve(self, pool: Pool) -> bool:
+        """Whether the oldest one that waits here found its units in this pool, and went on."""
+        if not pool.waiting:
+            return False
+        move = pool.waiting[0]
+        if any(each is pool and pool.used + units > pool.limit for each, units in move.needs):
+            return False
+        del pool.waiting[0]
+        if self._takes(move):
+            self._begin(move)
+        return True
+
+    def _begin(self, move: Move) -> None:
+        move.begun = True
+        move.started_s = self._env.now
+        self._then(move, move.prepare_s, self._send)
+
+    def _send(self, move: Move) -> None:
+        """Put it on its links; its rate is found at the end of this instant."""
+        if move.copy is None or move.copy.memory_mib + move.copy.disk_mib <= 0.0:
+            self._then(move, move.stun_s, self._end)
+            return
+        for link in (move.source.out, move.target.into):
+            link.moves[move.serial] = move
+            self._touch(link)
+
+    def _sent(self, move: Move) -> None:
+        self._leave_links(move)
+        self._then(move, move.stun_s, self._end)
+
+    def _end(self, move: Move) -> None:
+        move.over = True
+        move.timer = None
+        for pool, units in move.needs:
+            pool.used -= units
+        self._finished(move)
+        self.serve(move)
+
+    def _leave_links(self, move: Move) -> None:
+        for link in (move.source.out, move.target.into):
+            if link.moves.pop(move.serial, None) is not None:
+                self._touch(link)
+
+    def _touch(self, link: Link) -> None:
+        """Note that the rates of the link's migrations are to be found anew in this instant."""
+        self._touched[id(link)] = link
+        if len(self._touched) == 1:
+            AtTheEnd(self._env, self._settle)
+
+    def _settle(self, _: Event) -> None:
+        """Find the rates of all migrations that the touched links reach, in order of arrival."""
+        links = list(self._touched.values())
+        self._touched.clear()
+        moves = _reached(links)
+        for move, rate in zip(moves, _rates(moves), strict=True):
+            if rate != move.rate:
+                self._retime(move, rate)
+
+    def _retime(self, move: Move, rate: float) -> None:
+        """From now on it sends at `rate`."""
+        assert move.copy is not None, "what sends has something to send"
+        now = self._env.now
+        if move.progress is None:
+            move.progress = begin(move.copy, rate)
+        elif now > move.since_s:
+            sent_s = now - move.since_s
+            move.progress, _ = advance(move.copy, move.progress, move.rate, sent_s)
+        move.since_s = now
+        move.rate = rate
+        move.final, left_s = advance(move.copy, move.progress, rate)
+        self._timer(move, left_s, self._sent)
+
+    def _then(self, move: Move, delay_s: float, call: Callable[[Move], None]) -> None:
+        if delay_s > 0.0:
+            self._timer(move, delay_s, call)
+        else:
+            call(move)
+
+    def _timer(self, move: Move, delay_s: float, call: Callable[[Move], None]) -> None:
+        """Set the one timer of the migration; the one before it counts no more."""
+        timer = move.timer = self._env.timeout(delay_s)
+        assert timer.callbacks is not None
+
+        def ring(event: Event) -> None:
+            if move.timer is event:
+                call(move)
+
+        timer.callbacks.append(ring)
+
+
+class AtTheEnd(Event):
+    """An event of this instant that comes after all others, those still to be made included."""
+
+    def __init__(self, env: simpy.Environment, call: Callable[[Event], None]) -> None:
+        super().__init__(env)
+        assert self.callbacks is not None
+        self.callbacks.append(call)
+        self._ok = True
+        self._value = None
+        env.schedule(self, LAST)
+
+
+def outcome(move: Move, now_s: float, fixed_stun_s: float) -> dict[str, float]:
+    """What the record of a finished migration says."""
+    stun_s = move.stun_s + min(fixed_stun_s, move.prepare_s)
+    copy = move.copy or Copy(0.0)
+    return report(copy, move.final or NOTHING, Times(now_s - move.started_s, stun_s))
+
+
+def _oldest(pool: Pool) -> int:
+    return pool.waiting[0].serial if pool.waiting else 0
+
+
+def _reached(links: list[Link]) -> list[Move]:
+    """The migrations on these links, on the links of those, and so on; oldest first."""
+    found: dict[int, Move] = {}
+    known = {id(link): link for link in links}
+    for link in links:  # grows on the way
+        new = [move for serial, move in link.moves.items() if serial not in found]
+        found |= {move.serial: move for move in new}
+        ends = {id(end): end for move in new for end in (move.source.out, move.target.into)}
+        links += [end for number, end in ends.items() if number not in known]
+        known |= ends
+    return [found[serial] for serial in sorted(found)]
+
+
+def _rates(moves: list[Move]) -> list[float]:
+    """The max-min fair rates of migrations that share links with nobody else."""
+    number: dict[int, int] = {}
+    capacity: list[float] = []
+    flows = []
+    for move in moves:
+        ends = []
+        for link in (move.source.out, move.target.into):
+            if id(link) not in number:
+                number[id(link)] = len(capacity)
+                capacity.append(link.capacity)
+            ends.append(number[id(link)])
+        flows.append(Flow(ends[0], ends[1], move.ceiling))
+    return fair_rates(flows, capacity)
