@@ -39,12 +39,13 @@ class VSphereEffects:
 
     def host(self, host: str, command: HostCommand) -> None:
         """Do to the host what the command says; a refusal means that the run is off the rails."""
-        if command is HostCommand.FAIL:
+        if command in (HostCommand.FAIL, HostCommand.STOP_VMS):
             self._power_off_all(host)
         calls: dict[HostCommand, Callable[[str], Fault | None]] = {
             HostCommand.ENTER_MAINTENANCE: self._session.enter_maintenance,
             HostCommand.EXIT_MAINTENANCE: self._session.exit_maintenance,
             HostCommand.FAIL: self._session.disconnect,
+            HostCommand.ISOLATE: self._session.disconnect,
             HostCommand.RECOVER: self._session.reconnect,
             HostCommand.REMOVE: self._session.disconnect,
         }

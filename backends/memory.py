@@ -18,6 +18,13 @@ from vmsim.objects import HostSpec
 from vmsim.ports import Effects, HostCommand, HostEnded, TaskEnded
 from vmsim.vmotion import DEFAULT_VMOTION, VMotion
 
+ENDS_TASKS = (
+    HostCommand.FAIL,
+    HostCommand.ISOLATE,
+    HostCommand.LOSE_STORAGE,
+    HostCommand.STOP_VMS,
+)
+
 
 @dataclass(slots=True, eq=False)
 class _Run:
@@ -74,7 +81,7 @@ class MemoryPlant:
 
     def command(self, host: str, command: HostCommand, ended: HostEnded) -> None:
         """See `vmsim.ports.Plant`."""
-        if command is HostCommand.FAIL:
+        if command in ENDS_TASKS:
             self._abort(host)
         elif command is HostCommand.ADD:
             self.migrations.forget(host)

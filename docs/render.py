@@ -12,17 +12,18 @@ from pydantic import BaseModel, PlainSerializer
 from rich.console import Console
 
 from backends import opened
-from vmsim import scenario, vmotion_schema
+from vmsim import ha_schema, scenario, vmotion_schema
 from vmsim.console import Story, print_result
 from vmsim.loading import load
 from vmsim.running import How, run
 
 HERE = Path(__file__).parent
-MODULES = (scenario, vmotion_schema)
+MODULES = (scenario, vmotion_schema, ha_schema)
 PARTS = (
     "Spec", "Cluster", "Host", "Policies", "Retry", "Overcommit", "DurationsModel", "Entry",
     "Vmotion", "VmotionNetwork", "VmotionPreCopy", "VmotionLimits", "VmotionDefaults", "VmotionVm",
-    "After", "Maintenance", "Patch", "Workload", "Fault", "Expect",
+    "After", "Maintenance", "FailHost", "Patch", "HighAvailability", "HaDetection", "HaRestart",
+    "HaAdmissionControl", "HaSlot", "HaPercent", "Workload", "Fault", "Expect",
 )  # fmt: skip
 INTRO = """# The scenario file
 

@@ -94,7 +94,9 @@ class World:
         self.fleet = Fleet(Placer(self.inventory, POLICIES[self.placement]), self.plant, trace)
         self.cluster = Cluster(self.fleet, self.policy)
         self.cluster.wake = self.woken.append
-        self.hosts = Administration(env, self.fleet, self.plant, self.policy, self.durations)
+        self.hosts = Administration(env, self.fleet, self.plant, self.policy)
+        self.cluster.admits = self.hosts.admission.refusal
+        self.cluster.sized = self.hosts.admission.sized
         self.cluster.subscribe(lambda key, requested: self.changes.append((key, requested)))
         self.fleet.on_room = self._room
         self._due = False

@@ -7,11 +7,12 @@ import pytest
 from builders import GIB, GPU, PASSTHROUGH, World, host, hosts, need, unclaimed
 
 from vmsim.actions import Verb
-from vmsim.administration import Refused
 from vmsim.cluster import ClusterPolicy
 from vmsim.durations import Durations
 from vmsim.evacuation import EVICTION_POLICY, Eviction
 from vmsim.faults import FaultRule
+from vmsim.ha import Settings
+from vmsim.hosts import Refused
 from vmsim.objects import PowerState
 from vmsim.vmotion import Limits, concurrent
 
@@ -327,7 +328,7 @@ def test_host_does_not_enter_maintenance_while_a_vm_is_on_its_way_to_it(verb: st
     else:
         made.running("ns/a")
         made.hosts.enter_maintenance("esx-1") if verb == "migrate" else made.hosts.fail("esx-1")
-        made.until(made.env.now + 31)
+        made.until(made.env.now + 36)
     assert made.seen("ns/a").busy is not None
     made.hosts.enter_maintenance("esx-2")
     while made.seen("ns/a").busy is not None:
@@ -349,15 +350,15 @@ def test_failed_host_drops_its_vms_and_ha_restarts_them_elsewhere() -> None:
     made.settle()
     assert made.log("HostConnectionLost", "TaskStarted", "VmPoweredOn")[-3:] == [
         (begun, "esx-1", "HostConnectionLost"),
-        (begun + 30, "ns/a", "TaskStarted"),
-        (begun + 35, "ns/a", "VmPoweredOn"),
+        (begun + 35, "ns/a", "TaskStarted"),
+        (begun + 40, "ns/a", "VmPoweredOn"),
     ]
     assert (made.seen("ns/a").host, made.seen("ns/a").connected) == ("esx-2", True)
     assert made.seen("ns/a").power is ON
 
 
 def test_nothing_restarts_vms_without_ha() -> None:
-    made = world(policy=ClusterPolicy(high_availability=False))
+    made = world(policy=ClusterPolicy(ha=Settings(enabled=False)))
     made.running("ns/a")
     made.hosts.fail("esx-1")
     made.settle()

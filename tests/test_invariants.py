@@ -10,8 +10,8 @@ from builders import GPU, Run, host, scenario, unclaimed, vm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vmsim.administration import Refused
 from vmsim.fleet import Guest
+from vmsim.hosts import Refused
 from vmsim.objects import HostState, PowerState
 from vmsim.trace import Record
 
@@ -54,6 +54,10 @@ FAULT = st.builds(
 )  # fmt: skip
 
 
+NO_CONTROL: dict[str, Any] = {"admissionControl": {"policy": "disabled"}}
+AVAILABILITY = (NO_CONTROL, {"enabled": False})
+
+
 def plain(count: int) -> list[dict[str, Any]]:
     return [{"name": "esx-{}", "count": count, "cores": 2, "mhz": 1000, "memory": "16Gi"}]
 
@@ -71,7 +75,6 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
         "placement": draw(st.sampled_from(["first_fit", "best_fit", "worst_fit"])),
         "eviction": draw(st.sampled_from(["drs_poweroff", "block", "vm_eviction_policy"])),
         "vgpuHotMigrate": draw(st.booleans()),
-        "highAvailability": draw(st.booleans()),
         "overcommit": {"cpu": 1.0, "memory": 1.0},
         "retry": retry,
     }
@@ -79,6 +82,7 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
         draw(st.sampled_from(["2023-03", "2026-08"])),
         clusters=clusters,
         policies=policies,
+        highAvailability=draw(st.sampled_from(AVAILABILITY)),
         durations=draw(st.sampled_from([{}, {}, QUICK])),
         faults=draw(st.lists(FAULT, max_size=2)),
         seed=draw(st.integers(0, 3)),

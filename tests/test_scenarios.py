@@ -27,6 +27,7 @@ from vmsim.trace import Record
 FOLDER = Path(__file__).parent.parent / "scenarios"
 SCENARIOS = sorted(FOLDER.glob("*.yaml"))
 SMALL = [path for path in SCENARIOS if path.stem != "large"]
+RESTARTING = ("host-failure", "failure-during-maintenance")
 EVICTIONS = ["eviction-block", "eviction-drs-poweroff", "eviction-policy"]
 
 
@@ -197,8 +198,6 @@ def test_eviction_expectations_hold_under_their_own_policy_only(
     [
         ("overfull-cluster", {"retry": {"wakeOnCapacity": False}}),
         ("zone-pinning", {"retry": {"wakeOnCapacity": False}}),
-        ("host-failure", {"highAvailability": False}),
-        ("failure-during-maintenance", {"highAvailability": False}),
         ("gpu-stranded", {"vgpuHotMigrate": True}),
         ("gpu-stranded", {"eviction": "block"}),
         ("overfull-cluster", {"overcommit": {"memory": 2.0}}),
@@ -218,6 +217,13 @@ def test_each_storm_is_missed_under_the_other_verdict(path: Path, tmp_path: Path
     other = "document" if path.stem.endswith("-code") else "code"
 
     assert not all(v.met for v in run(changed(path, tmp_path, verdict=other)).verdicts)
+
+
+@by_name([path for path in SCENARIOS if path.stem in RESTARTING])
+def test_cluster_without_ha_is_noticed_by_the_expectations(path: Path, tmp_path: Path) -> None:
+    copy = changed(path, tmp_path, highAvailability={"enabled": False})
+
+    assert not all(v.met for v in run(copy).verdicts)
 
 
 @dataclass

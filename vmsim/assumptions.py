@@ -6,6 +6,7 @@ the durations that were in force, with where they come from.
 
 import dataclasses
 
+from vmsim import ha_schema
 from vmsim.durations import Durations
 from vmsim.loading import Plan
 
@@ -25,8 +26,7 @@ def assumptions(plan: Plan) -> list[str]:
         f"{policies.eviction or plan.default_eviction}",
         f"vGPU VMs {'can' if policies.vgpu_hot_migrate else 'cannot'} be live-migrated; "
         "DirectPath I/O VMs cannot",
-        f"vSphere HA is {'on' if policies.high_availability else 'off'}; a failed host's VMs "
-        "lose power at once",
+        *ha_schema.said(ha_schema.settings(spec.high_availability)),
         "at most 8 concurrent migrations per host (4 below 10 Gbit/s)",
         f"a failed VM is retried after {retry.first:g} s, doubling up to {retry.longest:g} s; "
         f"resync every {resync_s:g} s",

@@ -11,6 +11,7 @@ from functools import lru_cache
 from vmsim.actions import Cause, Fault, Verb
 from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED, Eviction, restart_host
 from vmsim.fleet import Fleet, Guest, datastore_on
+from vmsim.ha import HA_DEFAULTS, Settings
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import Requirement
 from vmsim.vmotion import DEFAULT_VMOTION, VMotion
@@ -22,7 +23,7 @@ class ClusterPolicy:
 
     eviction: Eviction = Eviction.POWER_OFF
     vgpu_hot_migrate: bool = False
-    high_availability: bool = True
+    ha: Settings = HA_DEFAULTS
     vmotion: VMotion = DEFAULT_VMOTION
 
 
@@ -34,6 +35,8 @@ class Cluster:
         self.observe = fleet.observe
         self.subscribe = fleet.subscribe
         self.wake: Callable[[str], None] = _nobody
+        self.admits: Callable[[Guest], Fault | None] = _anyone
+        self.sized: Callable[[Requirement], Requirement] = _as_it_is
         self._policy = policy
         self._refused: dict[Requirement, dict[str, None]] = {}
 
@@ -56,6 +59,7 @@ class Cluster:
         candidates the placement itself fails and there is no VM (Q-09).
         """
         fleet = self.fleet
+        requirement = self.sized(requirement)
         row = fleet.place(requirement if power_on else _idle(requirement))
         has_room = row >= 0
         if not has_room and self._candidate_clusters(requirement) == 1:
@@ -74,6 +78,8 @@ class Cluster:
         """Power the VM on where its room is reserved, else on the best host of its cluster."""
         fleet = self.fleet
         guest = fleet.guests[key]
+        if self._is_kept_off(guest):
+            return
         if guest.reserved:
             if fleet.inventory.states[guest.row] is HostState.UP:
                 fleet.start(guest, Verb.POWER_ON, guest.row, Cause.USER)
@@ -114,12 +120,28 @@ class Cluster:
         When it takes the room, and some is left, the next one of its kind is woken.
         """
         for requirement, keys in list(self._refused.items()):
-            if self.fleet.place(requirement) >= 0:
-                key = next(iter(keys))
+            key = next(iter(keys))
+            if self.fleet.place(requirement) >= 0 and not self._admission_fault(key):
                 self._waits_no_more(key, requirement)
                 self.wake(key)
                 if keys:
                     self.fleet.on_room()
+
+    def _is_kept_off(self, guest: Guest) -> bool:
+        """Whether HA's admission control refuses the power-on; then its fault is on the VM."""
+        fault = self.admits(guest)
+        if fault is None:
+            return False
+        if guest.reserved:
+            self.fleet.unreserve(guest)
+        guest.fault = fault
+        self._refused.setdefault(self._startable(guest), {})[guest.key] = None
+        self.fleet.note_refusal(guest, Verb.POWER_ON, fault, {})
+        return True
+
+    def _admission_fault(self, key: str) -> Fault | None:
+        guest = self.fleet.guests.get(key)
+        return self.admits(guest) if guest is not None and guest.exists else None
 
     def _refuse(self, guest: Guest, verb: Verb, requirement: Requirement) -> Fault:
         self._refused.setdefault(requirement, {})[guest.key] = None
@@ -162,6 +184,14 @@ class Cluster:
 
 def _nobody(key: str) -> None:
     return None
+
+
+def _anyone(guest: Guest) -> Fault | None:
+    return None
+
+
+def _as_it_is(requirement: Requirement) -> Requirement:
+    return requirement
 
 
 @lru_cache(maxsize=1024)

@@ -26,6 +26,4 @@ class Durations:
     migrate_s: float = _lasting(10.0, "vMotion beside the copying: checks, preparation, resume")
     enter_maintenance_s: float = _lasting(10.0, "from an empty host to maintenance mode")
     exit_maintenance_s: float = _lasting(10.0, "from maintenance mode to ready for VMs")
-    ha_detection_s: float = _lasting(18.0, "vSphere HA: until a failed host is declared dead")
-    ha_placement_s: float = _lasting(12.0, "vSphere HA: from there until the first restart")
     task_timeout_s: float = _lasting(600.0, "a task unanswered by then has an unknown outcome")

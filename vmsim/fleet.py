@@ -154,11 +154,18 @@ class Fleet:
         """The fault of a VM that no host fits; the reasons are recorded when they change."""
         reasons = self.placer.refusals(requirement)
         counted = summary(reasons) or "no placement candidates"
-        if guest.refused != counted:
-            guest.refused = counted
-            data = {"verb": verb.value, "summary": counted, "hosts": reasons}
-            self.trace.write("cluster", "NoCompatibleHost", guest.key, data)
-        return Fault("NoCompatibleHost", counted)
+        fault = Fault("NoCompatibleHost", counted)
+        self.note_refusal(guest, verb, fault, reasons)
+        return fault
+
+    def note_refusal(
+        self, guest: Guest, verb: Verb, fault: Fault, hosts: Mapping[str, str]
+    ) -> None:
+        """Record that the VM is refused, unless it was refused just so before."""
+        if guest.refused != fault.message:
+            guest.refused = fault.message
+            data = {"verb": verb.value, "summary": fault.message, "hosts": hosts}
+            self.trace.write("cluster", fault.name.removesuffix("Fault"), guest.key, data)
 
     def lose_power(self, guest: Guest) -> None:
         """The guest's host is gone: it stops at once, without a task."""

@@ -112,7 +112,7 @@ def _host_state(picture: Picture, record: Record) -> None:
     host.state = record.data["state"]
     host.since_s = record.t
     host.blockers = {}
-    if host.state == "NotResponding":
+    if record.kind == "HostConnectionLost":
         for vm in picture.vms.values():
             if vm.host == record.object and vm.power == "PoweredOn":
                 vm.power, vm.since_s = "PoweredOff", record.t
@@ -188,7 +188,7 @@ def _task_failed(picture: Picture, record: Record) -> None:
 
 def _refused(picture: Picture, record: Record) -> None:
     vm = picture.vm(record.object)
-    vm.refusal = record.data
+    vm.refusal = {**record.data, "kind": record.kind}
     vm.refused_s = record.t
     _remember(vm, record)
 
@@ -225,6 +225,8 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "EnteredMaintenanceMode": _host_state,
     "ExitMaintenanceMode": _host_state,
     "HostConnectionLost": _host_state,
+    "HostIsolated": _host_state,
+    "HostStorageLost": _host_state,
     "HostConnected": _host_state,
     "HostRemoved": _host_state,
     "EvacuationBlocked": _blocked,
@@ -242,6 +244,9 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "TaskStarted": _task_started,
     "TaskFailed": _task_failed,
     "NoCompatibleHost": _refused,
+    "InsufficientFailoverResources": _refused,
+    "VmFailoverFailed": _event,
+    "VmTerminated": _power("PoweredOff"),
     "VmCreated": _power("PoweredOff"),
     "VmPoweredOn": _power("PoweredOn"),
     "VmPoweredOff": _power("PoweredOff"),
@@ -250,5 +255,5 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "VmRemoved": _power(""),
 }
 
-RECORD_KINDS = (*_HANDLERS, "MaintenanceFailed", "Refused", "End")
+RECORD_KINDS = (*_HANDLERS, "MaintenanceFailed", "PrimaryElected", "Refused", "End")
 """Every kind of record that a run may write."""

@@ -46,6 +46,7 @@ class Inventory:
         self.total: list[NDArray[np.int64]] = [_column() for _ in BASE_RESOURCES]
         self.room: list[NDArray[np.int64]] = [_column() for _ in BASE_RESOURCES]
         self.open: NDArray[np.bool_] = np.zeros(0, dtype=bool)
+        self.kept_free: frozenset[str] = frozenset()
         self.topology = 0
         self._lowest_mhz = (-1, 0)
         self.touched: list[int] = []
@@ -72,7 +73,8 @@ class Inventory:
             column = np.concatenate([np.zeros(grow, dtype=np.int64), units])
             self.total[index] = np.concatenate([self.total[index], column])
             self.room[index] = np.concatenate([self.room[index], column])
-        self.open = np.concatenate([self.open, np.ones(len(new), dtype=bool)])
+        is_open = np.array([host.name not in self.kept_free for host in new], dtype=bool)
+        self.open = np.concatenate([self.open, is_open])
         self.topology += 1
         self.freed += 1
 
@@ -99,14 +101,23 @@ class Inventory:
         self.freed += 1
 
     def set_state(self, host: int, state: HostState) -> None:
-        """Say what row `host` is doing; only an UP host is open for new work."""
+        """Say what row `host` is doing; only an UP host is open for new work.
+
+        One that is kept free for failovers is not.
+        """
         self.states[host] = state
-        self.open[host] = state is HostState.UP
+        self.open[host] = state is HostState.UP and self.hosts[host].name not in self.kept_free
         self.touched.append(host)
         self.freed += 1
         if state is HostState.REMOVED:
             del self.row_of[self.hosts[host].name]
             self.topology += 1
+
+    def keep_free(self, names: Iterable[str]) -> None:
+        """Keep these hosts free of all but failovers: they are never open for new work."""
+        self.kept_free = frozenset(names)
+        for name in self.kept_free & self.row_of.keys():
+            self.set_state(self.row_of[name], self.states[self.row_of[name]])
 
     def is_claimed(self, host: int) -> bool:
         """Whether anything runs on row `host`, or is to run there when its task ends."""

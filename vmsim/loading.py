@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from vmsim import documents
+from vmsim import documents, ha_schema
 from vmsim.documents import Document
 from vmsim.durations import Durations
 from vmsim.editions import EDITIONS, Edition
@@ -27,10 +27,11 @@ from vmsim.manifests import Manifest, parse
 from vmsim.objects import HostSpec, HostState
 from vmsim.preflight import preflight
 from vmsim.problems import BadInput, Problem
-from vmsim.scenario import ACTIONS, Cluster, Entry, Host, Maintenance, Reference, Scenario, Workload
+from vmsim.scenario import ACTIONS, Cluster, Entry, Host, Reference, Scenario, Workload
 
 Loc = tuple[str | int, ...]
 
+OBJECTS = ("Maintenance", "FailHost")
 HOST_STATES = [state.value for state in HostState]
 
 
@@ -138,6 +139,9 @@ class _Loader:
         self._check_hosts({host.name for host in hosts})
         self._check_expectations({host.name for host in hosts})
         self._check_words()
+        at = {host.name: host.cluster for host in hosts}
+        for where, message in ha_schema.problems(spec.high_availability, at):
+            self._problem(("spec", "highAvailability", *where), message)
         self._check_kinds()
         warnings: list[Problem] = []
         if not self.problems:
@@ -331,12 +335,11 @@ def _part(document: Document, where: Loc) -> Document:
 
 def _hosts_of(entry: Entry) -> Iterator[tuple[str, str]]:
     """The hosts that an entry names, each with the field that names it."""
-    for action in ("enter_maintenance", "exit_maintenance", "fail_host", "recover_host"):
+    named = ("enter_maintenance", "exit_maintenance", "fail_host", "recover_host", "remove_host")
+    for action in named:
         value = getattr(entry, action)
         if value is not None:
-            yield to_camel(action), value.host if isinstance(value, Maintenance) else value
-    if entry.remove_host is not None:
-        yield "removeHost", entry.remove_host
+            yield to_camel(action), value if isinstance(value, str) else value.host
 
 
 def expand_added(entry: Entry, clusters: list[Cluster]) -> list[HostSpec]:
@@ -386,7 +389,7 @@ def _problems(error: ValidationError, document: Document) -> list[Problem]:
 
 def _is_variant(step: str | int) -> bool:
     """Whether pydantic put this step in to name a member of a union."""
-    return isinstance(step, str) and (step in ("str", "Maintenance") or step.startswith("dict["))
+    return isinstance(step, str) and (step in ("str", *OBJECTS) or step.startswith("dict["))
 
 
 def _dotted(loc: Loc) -> str:

@@ -28,6 +28,7 @@ class HostState(StrEnum):
     ENTERING_MAINTENANCE = "EnteringMaintenance"
     MAINTENANCE = "Maintenance"
     DOWN = "NotResponding"
+    STORAGE_LOST = "StorageLost"
     REMOVED = "Removed"
 
 

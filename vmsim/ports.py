@@ -31,6 +31,9 @@ class HostCommand(StrEnum):
     ENTER_MAINTENANCE = "EnterMaintenanceMode"
     EXIT_MAINTENANCE = "ExitMaintenanceMode"
     FAIL = "Fail"
+    ISOLATE = "Isolate"
+    LOSE_STORAGE = "LoseStorage"
+    STOP_VMS = "StopVMs"
     RECOVER = "Recover"
     ADD = "AddHost"
     REMOVE = "RemoveHost"
@@ -94,7 +97,7 @@ class Plant(Protocol):
         ...
 
     def command(self, host: str, command: HostCommand, ended: HostEnded) -> None:
-        """Do this to the host, then call `ended`; a failing host takes its tasks down with it."""
+        """Do this to the host, then call `ended`; one that fails takes its tasks down with it."""
         ...
 
 

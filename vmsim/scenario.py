@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 from vmsim.actions import Verb
 from vmsim.durations import Durations
 from vmsim.evacuation import Eviction
+from vmsim.ha_schema import FailHost, HighAvailability
 from vmsim.placement import POLICIES
 from vmsim.rules import Verdict
 from vmsim.schema import Duration, MemoryMib, Strict
@@ -78,8 +79,6 @@ class Policies(Strict):
     the edition's."""
     vgpu_hot_migrate: bool = False
     """vCenter's `vgpu.hotmigrate.enabled`: whether VMs with a vGPU can be live-migrated."""
-    high_availability: bool = True
-    """Whether vSphere HA restarts the VMs of a failed host elsewhere."""
     overcommit: Overcommit = Overcommit()
     """See Overcommit."""
     retry: Retry = Retry()
@@ -182,7 +181,7 @@ class Entry(Strict):
     delete: Reference | None = None
     enter_maintenance: str | Maintenance | None = None
     exit_maintenance: str | None = None
-    fail_host: str | None = None
+    fail_host: str | FailHost | None = None
     recover_host: str | None = None
     add_host: NewHost | None = None
     remove_host: str | None = None
@@ -291,6 +290,8 @@ class Spec(Strict):
     """Where manifests without a namespace go."""
     policies: Policies = Policies()
     """See Policies."""
+    high_availability: HighAvailability | None = None
+    """See HighAvailability; without it, HA restarts VMs and admission control is off."""
     durations: DurationsModel = DurationsModel()  # type: ignore[valid-type]
     """See Durations."""
     vmotion: Vmotion = Vmotion()

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 import simpy
 
-from vmsim.administration import Administration, Refused, host_data
+from vmsim import ha_schema
+from vmsim.administration import Administration, host_data
 from vmsim.admission import Denied, Terms, admit_create
 from vmsim.apiserver import ApiServer
 from vmsim.assumptions import assumptions
@@ -27,6 +28,8 @@ from vmsim.expectations import Expectations, Verdict
 from vmsim.faults import FaultInjector
 from vmsim.fleet import Fleet
 from vmsim.fold import Picture
+from vmsim.ha_schema import FailHost
+from vmsim.hosts import Refused
 from vmsim.inventory import Inventory, Overcommit
 from vmsim.kinds import resolve
 from vmsim.loading import Plan, Planned, expand_added
@@ -68,11 +71,14 @@ class System:
         cluster_policy = ClusterPolicy(
             policies.eviction or plan.default_eviction,
             policies.vgpu_hot_migrate,
-            policies.high_availability,
+            ha_schema.settings(spec.high_availability),
             vmotion,
         )
         self.cluster = Cluster(self.fleet, cluster_policy)
-        self.hosts = Administration(env, self.fleet, plant, cluster_policy, plan.durations)
+        self.hosts = Administration(env, self.fleet, plant, cluster_policy)
+        self.hosts.availability.class_of = self._class_of
+        self.cluster.admits = self.hosts.admission.refusal
+        self.cluster.sized = self.hosts.admission.sized
         self.api = ApiServer(lambda: env.now, Catalog(spec.edition), plan.edition, self.trace)
         self.api.verdict = spec.verdict
         storage = {name: tuple(stores) for name, stores in spec.storage.items()}
@@ -147,7 +153,6 @@ class System:
         hosts = self.hosts
         simple = {
             "exit_maintenance": hosts.exit_maintenance,
-            "fail_host": hosts.fail,
             "recover_host": hosts.recover,
             "remove_host": hosts.remove,
             "power_off": hosts.power_off,
@@ -155,7 +160,14 @@ class System:
         for name, act in simple.items():
             if getattr(entry, name) is not None:
                 act(getattr(entry, name))
-        wanted = entry.enter_maintenance
+        if isinstance(entry.fail_host, FailHost):
+            hosts.fail(entry.fail_host.host, entry.fail_host.kind)
+        elif entry.fail_host is not None:
+            hosts.fail(entry.fail_host)
+        self._maintain(entry)
+
+    def _maintain(self, entry: Entry) -> None:
+        hosts, wanted = self.hosts, entry.enter_maintenance
         if isinstance(wanted, Maintenance):
             hosts.enter_maintenance(wanted.host, wanted.timeout)
         elif wanted is not None:
@@ -231,6 +243,10 @@ class System:
         self.hosts.use_room()
         if self._wakes:
             self.cluster.use_room()
+
+    def _class_of(self, key: str) -> str:
+        vm = self.api.vms.get(key)
+        return vm.spec.class_name if vm is not None else ""
 
     def _host(self, name: str) -> HostSpec:
         inventory = self.fleet.inventory

@@ -174,7 +174,7 @@ def _explain_absent(picture: Picture, key: str) -> Iterator[str]:
 def _explain_refusal(picture: Picture, vm: VMPicture) -> Iterator[str]:
     if not vm.refusal:
         return
-    yield f"  why       NoCompatibleHost since {clock(vm.refused_s)}: {vm.refusal['summary']}"
+    yield f"  why       {vm.refusal['kind']} since {clock(vm.refused_s)}: {vm.refusal['summary']}"
     hosts = vm.refusal["hosts"]
     width = max((len(name) for name in hosts), default=0)
     for name, fault in sorted(hosts.items()):

@@ -1,0 +1,108 @@
+"""Would this power-on, or this maintenance, use up what is kept free for failovers?
+
+vCenter asks before a VM is powered on, and before a host is emptied; restarts by HA pass. What
+counts is reserved, not used: the VMs that run, or are being powered on, by what they reserve. A
+host counts while it is in its cluster and not in maintenance, so one that failed still counts
+until it is removed; one that is being emptied does not, and a dedicated failover host does.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from math import ceil
+
+from vmsim.actions import Fault, Verb
+from vmsim.fleet import Fleet, Guest
+from vmsim.ha import Amount, ControlPolicy, Settings, memory_overhead_mib, shortage
+from vmsim.objects import HostState, PowerState
+from vmsim.placement import Requirement
+
+FAULT = "InsufficientFailoverResourcesFault"
+OUT = (HostState.MAINTENANCE, HostState.REMOVED)
+
+
+@lru_cache(maxsize=1024)
+def with_overhead(requirement: Requirement) -> Requirement:
+    """The requirement with the memory overhead of the VM on top of its memory reservation."""
+    overhead = ceil(memory_overhead_mib(requirement.cpus, requirement.memory_mib))
+    reserved = requirement.memory_reservation_mib + overhead
+    return replace(requirement, memory_reservation_mib=reserved)
+
+
+class AdmissionControl:
+    """Counts what VMs reserve, by cluster; `is_leaving` tells of a host that it is emptied."""
+
+    def __init__(self, fleet: Fleet, settings: Settings, is_leaving: Callable[[int], bool]) -> None:
+        self._fleet = fleet
+        self._settings = settings
+        self._is_leaving = is_leaving
+        self._counted: dict[str, tuple[str, Amount]] = {}
+        self._load: dict[str, Counter[Amount]] = {}
+        self._changed: dict[str, None] = {}
+        self._works = settings.control.policy in (ControlPolicy.SLOTS, ControlPolicy.PERCENTAGE)
+        if self._works:
+            fleet.subscribe(lambda key, requested: self._changed.update({key: None}))
+
+    def sized(self, requirement: Requirement) -> Requirement:
+        """What such a VM takes on a host, its memory overhead included if that counts."""
+        return with_overhead(requirement) if self._settings.memory_overhead else requirement
+
+    def note(self, key: str) -> None:
+        """The VM is about to run, without having been asked for: it counts from here on."""
+        if self._works:
+            self._changed[key] = None
+
+    def refusal(self, guest: Guest) -> Fault | None:
+        """Why the VM may not be powered on now, or None."""
+        if not self._works:
+            return None
+        cluster, amount = guest.requirement.cluster, _reserved(guest.requirement)
+        load = self._current(cluster)
+        if guest.key not in self._counted:
+            load = load + Counter({amount: 1})
+        fault = self._judge(cluster, load, without=-1)
+        if fault is None:
+            self._changed[guest.key] = None  # its power-on starts now, so it counts from here on
+        return fault
+
+    def evacuation_refusal(self, row: int) -> Fault | None:
+        """Why the host may not be emptied now, or None."""
+        if not self._works:
+            return None
+        cluster = self._fleet.inventory.hosts[row].cluster
+        return self._judge(cluster, self._current(cluster), without=row)
+
+    def _judge(self, cluster: str, load: Counter[Amount], without: int) -> Fault | None:
+        hosts = list(self._hosts(cluster, without))
+        short = shortage(self._settings.control, hosts, list(load.items()))
+        return Fault(FAULT, short) if short else None
+
+    def _hosts(self, cluster: str, without: int) -> Iterator[Amount]:
+        inventory = self._fleet.inventory
+        for row, host in enumerate(inventory.hosts):
+            gone = inventory.states[row] in OUT or self._is_leaving(row) or row == without
+            if host.cluster == cluster and not gone:
+                yield Amount(host.cpu_cores * host.cpu_mhz, host.memory_mib)
+
+    def _current(self, cluster: str) -> Counter[Amount]:
+        """What the VMs of the cluster reserve now."""
+        for key in self._changed:
+            self._count(key)
+        self._changed.clear()
+        return self._load.setdefault(cluster, Counter())
+
+    def _count(self, key: str) -> None:
+        before = self._counted.pop(key, None)
+        if before is not None:
+            cluster, amount = before
+            self._load[cluster] -= Counter({amount: 1})
+        guest = self._fleet.guests.get(key)
+        if guest is not None and (guest.power is PowerState.ON or guest.busy is Verb.POWER_ON):
+            cluster, amount = guest.requirement.cluster, _reserved(guest.requirement)
+            self._counted[key] = (cluster, amount)
+            self._load.setdefault(cluster, Counter())[amount] += 1
+
+
+def _reserved(requirement: Requirement) -> Amount:
+    return Amount(requirement.cpu_reservation_mhz, requirement.memory_reservation_mib)

@@ -1,0 +1,213 @@
+"""How does a host get into maintenance, and out again?
+
+A host that enters maintenance is closed, emptied one decision at a time, and enters when nothing
+runs on it; a VM that can neither move nor be powered off holds it up, and so does admission
+control when the other hosts could not bear a failure. Whenever room comes free, or a task of one
+of its VMs ends, the host is looked at again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from vmsim.actions import Cause, Fault, Verb
+from vmsim.cluster import ClusterPolicy
+from vmsim.evacuation import Disposition, disposition, is_movable
+from vmsim.fleet import Fleet, Guest
+from vmsim.hosts import HostStates, Refused
+from vmsim.objects import HostState, PowerState
+from vmsim.ports import HostCommand, Plant
+from vmsim.vmotion import concurrent
+
+
+@dataclass(slots=True)
+class _Drain:
+    """A host being emptied: what holds it up, by VM, whether it may be emptied, whether it is
+    going in already, and whether it is due to be looked at in this instant."""
+
+    blockers: dict[str, str] = field(default_factory=dict)
+    admitted: bool = False
+    entering: bool = False
+    due: bool = False
+
+
+class Maintenance:
+    """The hosts that are on their way into maintenance mode, or out of it.
+
+    `admits` says why a host may not be emptied now, if that is so; it is asked until it agrees.
+    """
+
+    def __init__(
+        self, fleet: Fleet, plant: Plant, policy: ClusterPolicy, hosts: HostStates
+    ) -> None:
+        self._fleet = fleet
+        self._plant = plant
+        self._policy = policy
+        self._hosts = hosts
+        self._drains: dict[int, _Drain] = {}
+        self._exits: dict[int, object] = {}
+        self.admits: Callable[[int], Fault | None] = _anything
+        fleet.on_settled = self._look_again
+
+    def waiting(self) -> bool:
+        """Whether a host is being emptied."""
+        return bool(self._drains)
+
+    def use_room(self) -> None:
+        """Some room came free: go on emptying hosts."""
+        for row in list(self._drains):
+            self._drain(row)
+
+    def is_leaving(self, row: int) -> bool:
+        """Whether the host is being emptied, with nothing against it."""
+        drain = self._drains.get(row)
+        return drain is not None and drain.admitted
+
+    def drop(self, row: int) -> None:
+        """Forget what the host was about to do: it is gone."""
+        self._drains.pop(row, None)
+        self._exits.pop(row, None)
+
+    def enter(self, host: str, timeout_s: float = 0.0) -> None:
+        """Empty the host, then put it into maintenance mode; give up after `timeout_s` (0: never).
+
+        Source: vm.md, "Working with VMs", paragraph 2; EnterMaintenanceMode_Task.
+        """
+        row = self._hosts.row(host, HostState.UP)
+        self._hosts.set(row, HostState.ENTERING_MAINTENANCE, "EnteringMaintenanceMode")
+        drain = self._drains[row] = _Drain()
+        if timeout_s:
+            self._hosts.later(timeout_s, lambda: self._give_up(row, drain))
+        self._drain(row)
+
+    def exit(self, host: str) -> None:
+        """Open the host again; one that is still being emptied opens at once."""
+        row = self._hosts.row(host, HostState.MAINTENANCE, HostState.ENTERING_MAINTENANCE)
+        if row in self._drains and not self._drains[row].entering:
+            del self._drains[row]
+            self._hosts.open(row, "ExitMaintenanceMode")
+        elif row in self._drains:
+            raise Refused(Fault("InvalidState", f"host {host} is just entering maintenance mode"))
+        elif row in self._exits:
+            raise Refused(Fault("InvalidState", f"host {host} is just leaving maintenance mode"))
+        else:
+            leaving = self._exits[row] = object()
+            command = HostCommand.EXIT_MAINTENANCE
+            self._plant.command(host, command, lambda: self._left(row, leaving))
+
+    def blockers(self, host: str) -> dict[str, str]:
+        """Why the host cannot enter maintenance now: a reason by VM."""
+        drain = self._drains.get(self._fleet.inventory.row_of.get(host, -1))
+        return dict(drain.blockers) if drain else {}
+
+    def _drain(self, row: int) -> None:
+        """Take every step that the host's VMs allow now."""
+        drain = self._drains.get(row)
+        if drain is None or drain.entering:
+            return
+        residents = self._fleet.residents[row]
+        blockers = self._held(row, drain)
+        if blockers:
+            self._note_blockers(row, drain, blockers)
+            return
+        moving = sum(guest.busy is Verb.MIGRATE for guest in residents.values())
+        nic_mbps = self._fleet.inventory.hosts[row].nic_mbps
+        free = concurrent(nic_mbps, self._policy.vmotion.limits) - moving
+        for guest in list(residents.values()):
+            if guest.busy is None:
+                blocker = self._leave(guest, may_migrate=free > 0)
+                free -= guest.busy is Verb.MIGRATE
+                if blocker:
+                    blockers[guest.key] = blocker
+        self._note_blockers(row, drain, blockers)
+        self._enter_when_empty(row, drain)
+
+    def _held(self, row: int, drain: _Drain) -> dict[str, str]:
+        """Why none of the running VMs may leave yet; once they may, it is not asked again."""
+        running = [vm for vm in self._fleet.residents[row].values() if vm.power is PowerState.ON]
+        fault = self.admits(row) if running and not drain.admitted else None
+        drain.admitted = fault is None
+        return {} if fault is None else {vm.key: str(fault) for vm in running}
+
+    def _leave(self, guest: Guest, *, may_migrate: bool) -> str:
+        """Start what gets the guest off its host; the answer is what prevents it, or ''."""
+        if guest.reserved:
+            self._fleet.unreserve(guest)
+        step = self._disposition(guest)
+        if step is Disposition.POWER_OFF:
+            guest.evicted_from = guest.host
+            self._fleet.start(guest, Verb.POWER_OFF, -1, Cause.EVACUATION)
+        elif step is Disposition.BLOCK:
+            return "DisallowedMigrationDeviceAttached"
+        elif step is Disposition.MIGRATE and may_migrate:
+            return str(self._migrate(guest) or "")
+        return ""
+
+    def _disposition(self, guest: Guest) -> Disposition:
+        requirement = guest.requirement
+        hot = self._policy.vgpu_hot_migrate
+        return disposition(
+            guest.power,
+            movable=is_movable(requirement.devices, vgpu_hot_migrate=hot),
+            eviction=self._policy.eviction,
+            policies=requirement.policies,
+        )
+
+    def _migrate(self, guest: Guest) -> Fault | None:
+        """Start the guest's live migration, or tell why no host takes it."""
+        generation = max(guest.requirement.min_cpu_generation, guest.generation)
+        requirement = replace(guest.requirement, min_cpu_generation=generation)
+        row = self._fleet.place(requirement)
+        if row < 0:
+            return self._fleet.refuse(guest, Verb.MIGRATE, requirement)
+        self._fleet.start(guest, Verb.MIGRATE, row, Cause.EVACUATION)
+        return None
+
+    def _note_blockers(self, row: int, drain: _Drain, blockers: dict[str, str]) -> None:
+        if blockers != drain.blockers:
+            drain.blockers = blockers
+            host = self._hosts.name(row)
+            self._fleet.trace.write("host", "EvacuationBlocked", host, {"vms": blockers})
+
+    def _enter_when_empty(self, row: int, drain: _Drain) -> None:
+        """Go on once nothing runs here, nothing is busy, and nothing is on its way here."""
+        residents = self._fleet.residents[row].values()
+        if drain.entering or any(vm.busy or vm.power is PowerState.ON for vm in residents):
+            return
+        if self._fleet.inventory.is_claimed(row):
+            return
+        drain.entering = True
+        host = self._hosts.name(row)
+        self._plant.command(host, HostCommand.ENTER_MAINTENANCE, lambda: self._entered(row, drain))
+
+    def _entered(self, row: int, drain: _Drain) -> None:
+        if self._drains.get(row) is drain:
+            del self._drains[row]
+            self._hosts.set(row, HostState.MAINTENANCE, "EnteredMaintenanceMode")
+
+    def _left(self, row: int, leaving: object) -> None:
+        if self._exits.get(row) is leaving:
+            del self._exits[row]
+            self._hosts.open(row, "ExitMaintenanceMode")
+
+    def _give_up(self, row: int, drain: _Drain) -> None:
+        if self._drains.get(row) is drain and not drain.entering:
+            del self._drains[row]
+            host = self._hosts.name(row)
+            data = {"fault": "Timedout", "vms": drain.blockers}
+            self._fleet.trace.write("host", "MaintenanceFailed", host, data)
+            self._hosts.open(row, "ExitMaintenanceMode")
+
+    def _look_again(self, row: int) -> None:
+        """Drain once more at the end of this instant, however many tasks end in it."""
+        drain = self._drains.get(row)
+        if drain is not None and not drain.due:
+            drain.due = True
+            self._hosts.later(0.0, lambda: self._due(row, drain))
+
+    def _due(self, row: int, drain: _Drain) -> None:
+        drain.due = False
+        self._drain(row)
+
+
+def _anything(row: int) -> Fault | None:
+    return None
