@@ -4,7 +4,7 @@ VENV    ?= .venv
 BIN      = $(VENV)/bin
 BACKEND ?= memory
 
-.PHONY: setup run test features scenarios vcsim lint render bench lock clean
+.PHONY: setup run test check features scenarios vcsim lint render bench lock clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml requirements.lock
@@ -17,13 +17,17 @@ run: setup              ## the main job: the page's own paragraph, in memory
 	$(BIN)/vmsim run scenarios/gpu-stranded.yaml
 
 test: setup vcsim       ## everything: units, scenarios, features, the real vcsim
+	$(BIN)/python -m pytest features --backend vcsim
 	$(BIN)/python -m pytest
+
+check: setup            ## what needs no service: under a minute
+	$(BIN)/python -m pytest -m "not vcsim"
 
 features: setup         ## the specification's clauses on BACKEND
 	$(BIN)/python -m pytest features --backend $(BACKEND)
 
 scenarios: setup        ## every shipped scenario on BACKEND
-	$(BIN)/vmsim run $(filter-out scenarios/memory-only-%,$(wildcard scenarios/*.yaml)) --backend $(BACKEND)
+	$(BIN)/vmsim run scenarios/*.yaml --backend $(BACKEND)
 
 vcsim: setup            ## find or build the pinned vcsim, once per user
 	$(BIN)/python -m backends.vcsim_process ensure
@@ -39,6 +43,7 @@ bench: setup            ## ratios within one run; writes docs/bench.md
 
 render: setup           ## the generated parts of docs/
 	$(BIN)/python docs/render.py
+	$(BIN)/python -m features.clauses > docs/clauses.md
 
 lock:                   ## write requirements.lock from pyproject.toml anew
 	rm -rf .lock && $(PYTHON) -m venv .lock
