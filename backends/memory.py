@@ -72,10 +72,11 @@ class MemoryPlant:
             self._enter(run)
             self._after(delay_s, lambda _: self._finish(run))
 
-    def boot(self, vm: str, ready: Callable[[], None]) -> None:
+    def boot(self, vm: str, ready: Callable[[], None], lasts_s: float = -1.0) -> None:
         """See `vmsim.ports.Plant`."""
-        if self.durations.guest_boot_s:
-            self._after(self.durations.guest_boot_s, lambda _: ready())
+        boot_s = self.durations.guest_boot_s if lasts_s < 0.0 else lasts_s
+        if boot_s:
+            self._after(boot_s, lambda _: ready())
         else:
             ready()
 
@@ -102,6 +103,8 @@ class MemoryPlant:
 
     def fixed_s(self, task: Task) -> float:
         """Seconds that the task takes; of a migration, what it takes beside the copying."""
+        if task.lasts_s >= 0.0:
+            return task.lasts_s
         parameters = self.durations
         fixed: dict[Verb, float] = {
             Verb.CREATE: parameters.create_s,

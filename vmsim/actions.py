@@ -33,12 +33,27 @@ class Cause(StrEnum):
     ADMINISTRATOR = "Administrator"
 
 
+class PowerOffMode(StrEnum):
+    """Whether a power-off asks the guest (P-08): never, always, or for five minutes."""
+
+    HARD = "Hard"
+    SOFT = "Soft"
+    TRY_SOFT = "TrySoft"
+
+    @classmethod
+    def of(cls, word: str) -> "PowerOffMode":
+        """The mode that an edition spells so: `trySoft` in v1alpha1, `TrySoft` later (P-07)."""
+        return cls(word[:1].upper() + word[1:])
+
+
 class Task(msgspec.Struct, gc=False):
     """`verb` on VM `vm`, from `source` (where the VM is, '' when it is new) to `host`.
 
     `cpus`, `memory_mib` and `datastore` describe the VM for a hypervisor that must create it;
     `class_name` and `devices` tell how it migrates. `from_datastore` is where its disks are when
     they move as well, else ''. `report` is what was measured: there once a migration is over.
+    `mode` is how a power-off goes about it; `lasts_s` is how long the task takes when that is not
+    the plant's to say (-1: it is).
     """
 
     verb: Verb
@@ -53,6 +68,8 @@ class Task(msgspec.Struct, gc=False):
     devices: tuple[tuple[str, int], ...] = ()
     from_datastore: str = ""
     report: Mapping[str, float] | None = None
+    mode: PowerOffMode = PowerOffMode.TRY_SOFT
+    lasts_s: float = -1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Durations:
     power_on_s: float = _lasting(5.0, "PowerOnVM, until the virtual hardware runs")
     guest_boot_s: float = _lasting(30.0, "from there until the guest reports its address")
     power_off_s: float = _lasting(20.0, "PowerOffVM, the guest's shutdown included")
+    power_off_hard_s: float = _lasting(0.0, "PowerOffVM that asks no guest: mode Hard, deletion")
     suspend_s: float = _lasting(10.0, "SuspendVM: writing the memory to disk")
     destroy_s: float = _lasting(5.0, "Destroy: deleting the files")
     migrate_s: float = _lasting(10.0, "vMotion beside the copying: checks, preparation, resume")

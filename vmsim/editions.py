@@ -32,7 +32,10 @@ class Edition:
     `resync_s`, `create_requeue_s` and `ip_requeue_s` are the controller's timers (Q-02, Q-03,
     Q-05). `phases` tells whether `status.phase` is reported (T-01); later editions report
     conditions instead. `watches`: a watcher of vCenter tells the controller of changes (Q-11).
-    `power_words` spells power states as the edition's API does (P-01).
+    `power_words` spells power states as the edition's API does (P-01). `bucket_per_s`: all retries
+    together, after a burst of 100 (0: no limit, Q-01). `prioritised`: the queue knows priorities
+    (Q-11). `max_creates` VMs are created at a time, or `create_share` of the workers; what is too
+    much comes again after `create_requeue_s` (0: when it is visited for another reason).
     """
 
     name: str
@@ -49,6 +52,10 @@ class Edition:
     watches: bool
     waits_while_disconnected: bool
     aggregates_prerequisites: bool
+    bucket_per_s: float = 0.0
+    prioritised: bool = True
+    max_creates: int = 80
+    create_share: float | None = None
     create_requeue_s: float = 10.0
     ip_requeue_s: float = 10.0
 
@@ -75,6 +82,10 @@ EDITION_2023_03 = Edition(
     watches=False,  # Q-08: there was no watcher of vCenter
     waits_while_disconnected=False,
     aggregates_prerequisites=False,  # Q-13
+    bucket_per_s=10.0,  # Q-01: controller-runtime's default limiter of that time
+    prioritised=False,
+    create_share=0.8,  # Q-04
+    create_requeue_s=0.0,  # Q-04: the VM is reported Created, so its 10 s timer does not fire
 )
 
 EDITION_2026_08 = Edition(

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vmsim.actions import ABSENT, Cause, Fault, Observed, Task, Verb
+from vmsim.actions import ABSENT, Cause, Fault, Observed, PowerOffMode, Task, Verb
+from vmsim.guests import GuestTimes
 from vmsim.inventory import Inventory
 from vmsim.objects import HostSpec, HostState, PowerState
 from vmsim.placement import Placer, Requirement, Shape, summary
@@ -54,6 +55,7 @@ class Guest(Observed):
     lost_power: bool = False
     evicted_from: str = ""
     refused: str = ""
+    off_mode: PowerOffMode = PowerOffMode.TRY_SOFT
 
 
 class Fleet:
@@ -67,6 +69,7 @@ class Fleet:
         self.residents: list[dict[str, Guest]] = [{} for _ in self.inventory.hosts]
         self.on_room: Callable[[], None] = _nothing
         self.on_settled: Callable[[int], None] = _nothing_with
+        self.guest_times: GuestTimes | None = None
         self._plant = plant
         self._changed: list[Changed] = []
         self._serial = 0
@@ -133,6 +136,9 @@ class Fleet:
         task = Task(verb, guest.key, guest.host, host, cause, *size, datastore)
         if verb is Verb.MIGRATE:
             task.class_name, task.devices = requirement.class_name, requirement.devices
+        if verb is Verb.POWER_OFF and self.guest_times is not None:
+            task.mode = guest.off_mode if cause is Cause.USER else PowerOffMode.TRY_SOFT
+            task.lasts_s = self.guest_times.power_off_s(guest.key, task.mode)
         self._plant.start(task, self._ended)
         if guest.busy is verb:
             data = {"verb": verb.value, "host": host, "cause": cause.value}
@@ -244,7 +250,8 @@ class Fleet:
                 guest.ip = _address(guest.serial)
                 self.notify(guest, requested=False)
 
-        self._plant.boot(guest.key, ready)
+        times = self.guest_times
+        self._plant.boot(guest.key, ready, -1.0 if times is None else times.boot_s(guest.key))
 
     def _roll_back(self, guest: Guest, task: Task, fault: Fault) -> None:
         if guest.target >= 0:

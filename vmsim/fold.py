@@ -255,5 +255,8 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "VmRemoved": _power(""),
 }
 
-RECORD_KINDS = (*_HANDLERS, "MaintenanceFailed", "PrimaryElected", "Refused", "End")
+RECORD_KINDS = (
+    *_HANDLERS, "OutageBegan", "OutageEnded", "MaintenanceFailed", "PrimaryElected", "Refused",
+    "End",
+)  # fmt: skip
 """Every kind of record that a run may write."""

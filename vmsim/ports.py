@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 
 import simpy
 
-from vmsim.actions import Fault, Observed, Task
+from vmsim.actions import Fault, Observed, PowerOffMode, Task
 from vmsim.durations import Durations
 from vmsim.faults import FaultInjector
 from vmsim.objects import HostSpec, PowerState
@@ -60,8 +60,8 @@ class Hypervisor(Protocol):
         """Power the VM on where it is, or on a host that can run it."""
         ...
 
-    def power_off(self, key: str) -> None:
-        """Power the VM off."""
+    def power_off(self, key: str, mode: PowerOffMode = PowerOffMode.TRY_SOFT) -> None:
+        """Power the VM off, asking its guest or not."""
         ...
 
     def suspend(self, key: str) -> None:
@@ -92,8 +92,11 @@ class Plant(Protocol):
         """Queue the task; call `ended` once, maybe before this returns."""
         ...
 
-    def boot(self, vm: str, ready: Callable[[], None]) -> None:
-        """Let the guest of a VM that was powered on start; call `ready` when it is up."""
+    def boot(self, vm: str, ready: Callable[[], None], lasts_s: float = -1.0) -> None:
+        """Let the guest of a VM that was powered on start; call `ready` when it is up.
+
+        It takes `lasts_s`, or by default what the plant's durations say.
+        """
         ...
 
     def command(self, host: str, command: HostCommand, ended: HostEnded) -> None:
