@@ -82,9 +82,9 @@ def test_state_that_holds_when_the_window_opens_counts() -> None:
 def test_host_may_be_expected_besides_the_state() -> None:
     story = [up("h1"), added(1, "d/a"), on(2, "d/a", "h1")]
 
-    assert judged({"vm": "d/a", "state": "PoweredOn", "on": "h?"}, *story).met
-    assert judged({"vm": "d/a", "on": "h1"}, *story).met
-    assert judged({"vm": "d/a", "on": "h2"}, *story) == Verdict(
+    assert judged({"vm": "d/a", "state": "PoweredOn", "onHost": "h?"}, *story).met
+    assert judged({"vm": "d/a", "onHost": "h1"}, *story).met
+    assert judged({"vm": "d/a", "onHost": "h2"}, *story) == Verdict(
         "d/a on h2 at the end", False, "d/a ended PoweredOn on h1 since 2s"
     )
 
@@ -233,7 +233,7 @@ def test_expectation_is_open_when_the_run_was_cut_short() -> None:
     [
         ({"vm": "d/a", "state": "PoweredOn", "by": "90s"}, "d/a PoweredOn by 1m30s"),
         (
-            {"vm": "d/*", "state": "Waiting", "on": "h1", "since": "1m", "by": "2h"},
+            {"vm": "d/*", "state": "Waiting", "onHost": "h1", "since": "1m", "by": "2h"},
             "d/* Waiting on h1 from 1m00s by 2h00m00s",
         ),
         ({"host": "h1", "state": "Up"}, "h1 Up at the end"),

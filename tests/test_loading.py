@@ -251,13 +251,13 @@ def test_added_host_may_be_named_from_there_on(tmp_path: Path) -> None:
             "{vm: a, state: PoweredOn, count: 1}",
             ": object, contains and count go with an event",
         ),
-        ("{event: VmCreated, on: esx-1}", ": state and on go with a vm or a host"),
+        ("{event: VmCreated, onHost: esx-1}", ": state and onHost go with a vm or a host"),
         (
             "{event: VmCreated, count: -1}",
             ".count: Input should be greater than or equal to 0",
         ),
         ("{host: esx-2, state: Up}", '.host: no host matches esx-2 (did you mean "esx-1"?)'),
-        ("{vm: a, on: 'x*'}", ".on: no host matches x*"),
+        ("{vm: a, onHost: 'x*'}", ".onHost: no host matches x*"),
         (
             "{event: VmMigratd, count: 0}",
             '.event: there is no event VmMigratd (did you mean "VmMigrated"?)',

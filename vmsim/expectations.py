@@ -107,7 +107,7 @@ class Expectations:
                 return False
             state, host = self._picture.hosts[name].state, name
         right_state = expect.state is None or state == expect.state
-        return right_state and (expect.on is None or fnmatchcase(host, expect.on))
+        return right_state and (expect.on_host is None or fnmatchcase(host, expect.on_host))
 
     def _judge(self, item: _Open, is_open: bool) -> Verdict:
         expect = item.expect
@@ -161,7 +161,7 @@ def describe(expect: Expect) -> str:
         window = window if expect.by is not None or expect.since else ""
         return f"{number} {expect.event}{of}{having}{window}"
     state = f" {expect.state}" if expect.state else ""
-    on = f" on {expect.on}" if expect.on else ""
+    on = f" on {expect.on_host}" if expect.on_host else ""
     return f"{expect.vm or expect.host}{state}{on}{window}"
 
 

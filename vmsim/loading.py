@@ -15,69 +15,28 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from vmsim import documents, ha_schema
+from vmsim import chance_schema, documents, ha_schema
+from vmsim.arrivals import Row, kinds, read_recording
 from vmsim.documents import Document
-from vmsim.durations import Durations
-from vmsim.editions import EDITIONS, Edition
-from vmsim.evacuation import Eviction
-from vmsim.faults import FaultRule
+from vmsim.editions import EDITIONS
+from vmsim.expected import unkeepable
 from vmsim.fold import RECORD_KINDS, VM_STATES
 from vmsim.kinds import did_you_mean, resolve
 from vmsim.manifests import Manifest, parse
 from vmsim.objects import HostSpec, HostState
+from vmsim.plan import Plan as Plan
+from vmsim.plan import Planned as Planned
+from vmsim.plan import PlannedWorkload as PlannedWorkload
+from vmsim.plan import expand
+from vmsim.plan import expand_added as expand_added
 from vmsim.preflight import preflight
 from vmsim.problems import BadInput, Problem
-from vmsim.scenario import ACTIONS, Cluster, Entry, Host, Reference, Scenario, Workload
+from vmsim.scenario import ACTIONS, Entry, Reference, Scenario, Workload
 
 Loc = tuple[str | int, ...]
 
 OBJECTS = ("Maintenance", "FailHost")
 HOST_STATES = [state.value for state in HostState]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A timeline entry with its manifests parsed."""
-
-    entry: Entry
-    manifests: tuple[Manifest, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A scenario that is ready to run. `resolved` is the scenario with all manifests inline."""
-
-    scenario: Scenario
-    edition: Edition
-    hosts: tuple[HostSpec, ...]
-    manifests: tuple[Manifest, ...]
-    timeline: tuple[Planned, ...]
-    workload: tuple[tuple[Workload, Manifest], ...]
-    resolved: dict[str, Any]
-    warnings: tuple[Problem, ...] = ()
-
-    @property
-    def default_eviction(self) -> Eviction:
-        """The eviction policy of the edition."""
-        return Eviction(self.edition.eviction)
-
-    @property
-    def durations(self) -> Durations:
-        """The durations of the model."""
-        model = self.scenario.spec.durations
-        names = [item.name for item in dataclasses.fields(Durations)]
-        return Durations(**{name: getattr(model, name.removesuffix("_s")) for name in names})
-
-    @property
-    def faults(self) -> list[FaultRule]:
-        """The fault rules, in order."""
-        return [
-            FaultRule(
-                rule.kind, rule.verb, rule.vm, rule.host, rule.fault, rule.delay,
-                rule.probability, rule.skip, rule.max_hits,
-            )
-            for rule in self.scenario.spec.faults
-        ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +76,11 @@ def plan(document: Document, folder: Path, overrides: Overrides = NO_OVERRIDES) 
         scenario = Scenario.model_validate(overrides.apply(document.value))
     except ValidationError as error:
         raise BadInput(_problems(error, document)) from None
-    return _Loader(document, folder, scenario).plan()
+    made = _Loader(document, folder, scenario).plan()
+    for where, message, hint in unkeepable(made):
+        line = document.line_of(where)
+        raise BadInput([Problem(message, _dotted(where), document.file, line, hint)])
+    return made
 
 
 @dataclass(slots=True)
@@ -134,11 +97,14 @@ class _Loader:
         hosts = self._hosts()
         manifests = self._parse((("spec", "manifests"), item) for item in self._sources())
         timeline = [self._planned(index, entry) for index, entry in enumerate(spec.timeline)]
-        workload = [self._template(index, item) for index, item in enumerate(spec.workload)]
+        workload = [self._workload(index, item) for index, item in enumerate(spec.workload)]
         self._check_times()
         self._check_hosts({host.name for host in hosts})
         self._check_expectations({host.name for host in hosts})
         self._check_words()
+        calendar = spec.maintenance_calendar
+        for place, message in chance_schema.unmatched(spec.failures, calendar, hosts):
+            self._problem(("spec", *place), message)
         at = {host.name: host.cluster for host in hosts}
         for where, message in ha_schema.problems(spec.high_availability, at):
             self._problem(("spec", "highAvailability", *where), message)
@@ -158,7 +124,7 @@ class _Loader:
             tuple(manifests),
             tuple(timeline),
             tuple(workload),
-            self._resolved(manifests, timeline),
+            self._resolved(manifests, timeline, workload),
             tuple(warnings),
         )
 
@@ -200,9 +166,34 @@ class _Loader:
         where: Loc = ("spec", "timeline", index, "apply")
         return Planned(entry, tuple(self._parse([(where, (where, entry.apply))])))
 
-    def _template(self, index: int, workload: Workload) -> tuple[Workload, Manifest]:
-        spec = self.scenario.spec
+    def _workload(self, index: int, workload: Workload) -> PlannedWorkload:
         where: Loc = ("spec", "workload", index)
+        rows = self._rows(where, workload)
+        classes = {} if workload.trace is None else workload.trace.classes
+        specs = kinds(workload.spec, (share.spec for share in workload.mix), rows, classes)
+        made = {label: self._template(where, workload, each) for label, each in specs.items()}
+        if (workload.count if rows is None else len(rows)) > 1 and "{}" not in workload.name:
+            self._problem((*where, "name"), "with a count above 1 the name needs {} for the number")
+        return PlannedWorkload(workload, made, None if rows is None else tuple(rows))
+
+    def _rows(self, where: Loc, workload: Workload) -> list[Row] | None:
+        """The rows of the workload's recording, or None if it has none."""
+        recording = workload.trace
+        if recording is None:
+            return None
+        if recording.rows is not None:
+            return recording.rows
+        assert recording.file is not None
+        try:
+            return read_recording(self.folder / recording.file)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            message = f"the file {recording.file} cannot be used: {reason}"
+            self._problem((*where, "trace", "file"), message)
+            return []
+
+    def _template(self, where: Loc, workload: Workload, vm_spec: dict[str, Any]) -> Manifest:
+        spec = self.scenario.spec
         name = workload.name.replace("{}", "1")
         namespace = workload.namespace or spec.namespace
         metadata = {"name": name, "namespace": namespace, "labels": dict(workload.labels)}
@@ -210,13 +201,11 @@ class _Loader:
             "apiVersion": EDITIONS[spec.edition].api_version,
             "kind": "VirtualMachine",
             "metadata": metadata,
-            "spec": workload.spec,
+            "spec": vm_spec,
         }
         part = _part(self.document, where)
         found = self._manifests([dataclasses.replace(part, value=value)])
-        if workload.count > 1 and "{}" not in workload.name:
-            self._problem((*where, "name"), "with a count above 1 the name needs {} for the number")
-        return workload, found[0] if found else Manifest("VirtualMachine", namespace, name, value)
+        return found[0] if found else Manifest("VirtualMachine", namespace, name, value)
 
     def _hosts(self) -> list[HostSpec]:
         hosts: list[HostSpec] = []
@@ -224,7 +213,7 @@ class _Loader:
         for c, cluster in enumerate(self.scenario.spec.clusters):
             for h, host in enumerate(cluster.hosts):
                 where: Loc = ("spec", "clusters", c, "hosts", h, "name")
-                for spec in _expand(host, cluster):
+                for spec in expand(host, cluster):
                     if spec.name in seen:
                         self._problem(where, f"host {spec.name} is declared twice")
                         break
@@ -247,7 +236,7 @@ class _Loader:
         clusters = {cluster.name for cluster in self.scenario.spec.clusters}
         for index, entry in enumerate(self.scenario.spec.timeline):
             if entry.add_host is not None:
-                known = known | {spec.name for spec in _expand(entry.add_host)}
+                known = known | {spec.name for spec in expand(entry.add_host)}
                 if entry.add_host.cluster not in clusters:
                     where: Loc = ("spec", "timeline", index, "addHost", "cluster")
                     self._problem(where, f"there is no cluster {entry.add_host.cluster}")
@@ -260,13 +249,13 @@ class _Loader:
 
     def _check_expectations(self, known: set[str]) -> None:
         new = [entry.add_host for entry in self.scenario.spec.timeline if entry.add_host]
-        added = [spec.name for host in new for spec in _expand(host)]
+        added = [spec.name for host in new for spec in expand(host)]
         for index, expect in enumerate(self.scenario.spec.expect):
-            for name in ("host", "on"):
+            for name in ("host", "on_host"):
                 glob = getattr(expect, name)
                 hosts = sorted(known) + added
                 if glob is not None and not any(fnmatchcase(host, glob) for host in hosts):
-                    where: Loc = ("spec", "expect", index, name)
+                    where: Loc = ("spec", "expect", index, to_camel(name))
                     self._problem(where, f"no host matches {glob}", did_you_mean(glob, hosts))
 
     def _check_words(self) -> None:
@@ -306,7 +295,12 @@ class _Loader:
         line = self.document.line_of(where)
         self.problems.append(Problem(message, _dotted(where), self.document.file, line, hint))
 
-    def _resolved(self, manifests: list[Manifest], timeline: list[Planned]) -> dict[str, Any]:
+    def _resolved(
+        self,
+        manifests: list[Manifest],
+        timeline: list[Planned],
+        workload: list[PlannedWorkload],
+    ) -> dict[str, Any]:
         value = self.scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
         spec = value["spec"]
         spec["manifests"] = [_inline(manifest) for manifest in manifests]
@@ -314,6 +308,9 @@ class _Loader:
             if planned.manifests:
                 items = [_inline(manifest) for manifest in planned.manifests]
                 entry["apply"] = {"apiVersion": "v1", "kind": "List", "items": items}
+        for made, entry in zip(workload, spec["workload"], strict=True):
+            if made.rows is not None:
+                entry["trace"] = {"rows": made.rows, "classes": entry["trace"]["classes"]}
         return value
 
 
@@ -340,33 +337,6 @@ def _hosts_of(entry: Entry) -> Iterator[tuple[str, str]]:
         value = getattr(entry, action)
         if value is not None:
             yield to_camel(action), value if isinstance(value, str) else value.host
-
-
-def expand_added(entry: Entry, clusters: list[Cluster]) -> list[HostSpec]:
-    """The hosts that an `addHost` entry adds."""
-    assert entry.add_host is not None
-    cluster = next(item for item in clusters if item.name == entry.add_host.cluster)
-    return list(_expand(entry.add_host, cluster))
-
-
-def _expand(host: Host, cluster: Cluster | None = None) -> Iterator[HostSpec]:
-    """The hosts that one entry stands for."""
-    evc = cluster.evc if cluster else None
-    generation = host.cpu_generation if evc is None else min(evc, host.cpu_generation)
-    for number in range(1, host.count + 1):
-        yield HostSpec(
-            name=host.name.replace("{}", str(number)),
-            cluster=cluster.name if cluster else "",
-            zone=cluster.zone if cluster else "",
-            cpu_cores=host.cores,
-            cpu_mhz=host.mhz,
-            memory_mib=host.memory,
-            nic_mbps=host.nic_mbps,
-            devices=dict(host.devices),
-            cpu_generation=generation,
-            hardware_version=host.hardware_version,
-            datastores=tuple(host.datastores or (cluster.datastores if cluster else ())),
-        )
 
 
 def _problems(error: ValidationError, document: Document) -> list[Problem]:

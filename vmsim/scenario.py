@@ -17,10 +17,11 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from vmsim.actions import Verb
+from vmsim.chance_schema import Arrivals, Chance, Failures, Guests, MaintenanceCalendar, Share
+from vmsim.drs_schema import DrsBlock, PolicyName
 from vmsim.durations import Durations
 from vmsim.evacuation import Eviction
 from vmsim.ha_schema import FailHost, HighAvailability
-from vmsim.placement import POLICIES
 from vmsim.rules import Verdict
 from vmsim.schema import Duration, MemoryMib, Strict
 from vmsim.vmotion_schema import Vmotion
@@ -58,6 +59,26 @@ class Retry(Strict):
     edition's (Q-11)."""
     wake_on_capacity: bool = False
     """Whether room that comes free wakes waiting VMs; VM Operator has no such watch (Q-12)."""
+    bucket_rate: float | None = Field(default=None, ge=0)
+    """Retries of all VMs together per second, after a burst; 0 is no limit: by default the
+    edition's (10 or none, Q-01)."""
+    bucket_burst: int = Field(default=100, ge=1)
+    """So many retries come before that rate counts."""
+    priorities: bool | None = None
+    """Whether creations go before power changes, those before deletions, and so on: by default
+    the edition's (Q-11)."""
+    workers: int = Field(default=0, ge=0)
+    """How many VMs are visited at a time (MaxConcurrentReconciles); 0 is no limit."""
+    reconcile: Duration = 0.0
+    """How long a visit takes; what it decides is done at its end."""
+    max_creates: int | None = Field(default=None, ge=0)
+    """How many VMs are created at a time; 0 is no limit: by default the edition's (80 % of
+    `workers`, Q-04; MAX_CREATE_VMS_ON_PROVIDER of 80, Q-05)."""
+    create_requeue: Duration | None = None
+    """When a creation that is too much comes again; 0 waits for a resync: by default the
+    edition's (0 or 10 s)."""
+    ip_requeue: Duration | None = None
+    """How often a VM without an address is visited: by default the edition's (10 s)."""
 
 
 class Overcommit(Strict):
@@ -72,8 +93,9 @@ class Overcommit(Strict):
 class Policies(Strict):
     """How the two roles behave."""
 
-    placement: Literal[tuple(POLICIES)] = "worst_fit"  # type: ignore[valid-type]
-    """How a host is chosen among those that fit."""
+    placement: PolicyName = "worst_fit"
+    """How a host is chosen among those that fit: worst_fit, best_fit, first_fit, dot_product,
+    l2_norm, fragmentation_gradient, lifetime_aware, or the entry point of a plug-in."""
     eviction: Eviction | None = None
     """What happens to a VM that cannot be migrated off a host entering maintenance: by default
     the edition's."""
@@ -108,6 +130,8 @@ class Host(Strict):
     """The newest virtual hardware that the host runs."""
     datastores: list[str] = []
     """By default those of the cluster."""
+    rack: str = ""
+    """What a shock of scope `rack` takes down together; `{}` as in the name."""
 
 
 class Cluster(Strict):
@@ -221,14 +245,29 @@ class Workload(Strict):
     name: str
     """The VMs' name; `{}` in it stands for 1, 2, and so on."""
     namespace: str | None = None
-    count: int = Field(ge=1, le=10_000_000)
+    count: int = Field(default=0, ge=0, le=10_000_000)
+    """How many; required unless a `trace` says so."""
     spec: dict[str, Any]
     """The `spec` of each VirtualMachine."""
+    mix: list[Share] = []
+    """Sizes by weight: each VM takes one of these over `spec`."""
+    trace: Arrivals | None = None
+    """Recorded arrivals and lifetimes instead of `count`, `every`, `lifetime` and `mix`."""
     labels: dict[str, str] = {}
     at: Duration = 0.0
-    every: Duration = 0.0
-    lifetime: Duration | None = None
-    """When given, each VM is deleted so long after it was made."""
+    every: Chance | None = None
+    """From one VM to the next; a Distribution, or a plain duration. By default all at once."""
+    lifetime: Chance | None = None
+    """When given, each VM is deleted so long after it was made; a Distribution, or a duration."""
+
+    @model_validator(mode="after")
+    def _drawn_or_recorded(self) -> "Workload":
+        if self.trace is None:
+            if not self.count:
+                raise ValueError("give `count`, or a `trace` of recorded arrivals")
+        elif self.count or self.every or self.lifetime or self.mix:
+            raise ValueError("a `trace` says what count, every, lifetime and mix would say")
+        return self
 
 
 class Expect(Strict):
@@ -246,7 +285,7 @@ class Expect(Strict):
     """With `event`: exactly so many; without it, at least one."""
     state: str | None = None
     """PoweredOn, PoweredOff, Suspended, Waiting, Absent; of a host Up, Maintenance, ..."""
-    on: str | None = None
+    on_host: str | None = None
     """The host that the VM is on, or a glob."""
     since: Duration = 0.0
     """Only what is so from then on counts."""
@@ -259,7 +298,7 @@ class Expect(Strict):
             raise ValueError("`by` is before `since`")
         if sum(item is not None for item in (self.vm, self.host, self.event)) != 1:
             raise ValueError("give exactly one of vm, host, event")
-        if self.event is None and self.state is None and self.on is None:
+        if self.event is None and self.state is None and self.on_host is None:
             raise ValueError("give the state that is expected")
         return self
 
@@ -268,8 +307,8 @@ class Expect(Strict):
         of_event = self.count is not None or self.contains or self.object != "*"
         if self.event is None and of_event:
             raise ValueError("object, contains and count go with an event")
-        if self.event is not None and (self.state or self.on):
-            raise ValueError("state and on go with a vm or a host")
+        if self.event is not None and (self.state or self.on_host):
+            raise ValueError("state and onHost go with a vm or a host")
         if self.event is None and self.since and self.by is None:
             raise ValueError("`since` needs `by`; without it the end is what counts")
         return self
@@ -290,6 +329,8 @@ class Spec(Strict):
     """Where manifests without a namespace go."""
     policies: Policies = Policies()
     """See Policies."""
+    drs: DrsBlock = DrsBlock()
+    """See DrsBlock."""
     high_availability: HighAvailability | None = None
     """See HighAvailability; without it, HA restarts VMs and admission control is off."""
     durations: DurationsModel = DurationsModel()  # type: ignore[valid-type]
@@ -306,6 +347,12 @@ class Spec(Strict):
     """What happens; entries with `at` in the order of time."""
     workload: list[Workload] = []
     """Many VMs alike."""
+    guests: list[Guests] = []
+    """How long guests take to start and to shut down; the first entry that matches counts."""
+    failures: Failures = Failures()
+    """See Failures."""
+    maintenance_calendar: list[MaintenanceCalendar] = []
+    """Planned work on hosts."""
     faults: list[Fault] = []
     """Tasks that go wrong; the first rule that hits a task decides."""
     expect: list[Expect] = []
