@@ -47,8 +47,8 @@ record, 7 %; the rest is the object store, the steps of the VM role and the driv
 dominates.
 
 Plain SimPy spends most of its time in the linear scan, so its cost per VM grows with the number
-of hosts, and vmsim's hardly does. At 100 hosts plain SimPy is several times faster than vmsim, at
-10,000 hosts several times slower; the bar above is for 1,000 hosts.
+of hosts, and vmsim's hardly does. At 100 hosts plain SimPy is about ten times faster than vmsim, at
+10,000 hosts about three times slower; the bar above is for 1,000 hosts.
 
 Everything above is memory-only and without expectations: a run of a scenario file with
 expectations also keeps the picture of every VM, which takes time and memory that is not in here.
