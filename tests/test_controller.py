@@ -110,9 +110,9 @@ def test_deleted_vm_is_powered_off_destroyed_and_gone() -> None:
     made.delete("a")
     made.until(126)
     assert made.log("VmPoweredOff", "VmRemoved", "Deleted") == [
-        (120, "demo/a", "VmPoweredOff"),
-        (125, "demo/a", "VmRemoved"),
-        (125, "demo/a", "Deleted"),
+        (100, "demo/a", "VmPoweredOff"),
+        (105, "demo/a", "VmRemoved"),
+        (105, "demo/a", "Deleted"),
     ]
     assert made.system.fleet.guests == {}
 

@@ -6,7 +6,7 @@ the durations that were in force, with where they come from.
 
 import dataclasses
 
-from vmsim import ha_schema
+from vmsim import chance_schema, ha_schema, sources, timing
 from vmsim.durations import Durations
 from vmsim.loading import Plan
 
@@ -14,9 +14,7 @@ from vmsim.loading import Plan
 def assumptions(plan: Plan) -> list[str]:
     """One sentence per assumption, in a fixed order."""
     spec = plan.scenario.spec
-    policies, retry = spec.policies, spec.policies.retry
-    resync_s = plan.edition.resync_s if retry.resync is None else retry.resync
-    watch = plan.edition.watches if retry.watch is None else retry.watch
+    policies = spec.policies
     said = [
         f"edition {spec.edition}; where page and code disagree, the {spec.verdict.value} counts",
         f"a host promises {policies.overcommit.cpu:g} vCPU per core and "
@@ -28,10 +26,9 @@ def assumptions(plan: Plan) -> list[str]:
         "DirectPath I/O VMs cannot",
         *ha_schema.said(ha_schema.settings(spec.high_availability)),
         "at most 8 concurrent migrations per host (4 below 10 Gbit/s)",
-        f"a failed VM is retried after {retry.first:g} s, doubling up to {retry.longest:g} s; "
-        f"resync every {resync_s:g} s",
-        f"the controller is {'' if watch else 'not '}told of changes that it did not ask for; "
-        f"free capacity {'wakes' if retry.wake_on_capacity else 'does not wake'} waiting VMs",
+        *timing.said(plan),
+        *chance_schema.said(spec.failures, spec.maintenance_calendar, spec.guests),
+        *sources.said(plan.workload),
     ]
     durations = plan.durations
     parts = [

@@ -288,3 +288,34 @@ class Arrivals(Strict):
         if (self.file is None) == (self.rows is None):
             raise ValueError("give either `file` or `rows`")
         return self
+
+
+def said(
+    failures: Failures, calendar: Sequence[MaintenanceCalendar], guests: Sequence[Guests]
+) -> Iterator[str]:
+    """The assumptions about chance: what is drawn from what, with its mean."""
+    for rule in failures.hosts:
+        clusters = rule.repeat
+        repeated = (
+            f"; for {clusters.lasting / DAY_S:g} d after a repair {clusters.factor:g} times as soon"
+            if clusters
+            else ""
+        )
+        yield f"hosts {rule.hosts} fail ({rule.kind}): up {rule.mtbf.law()}; down " + (
+            f"{rule.mttr.law()}{repeated}"
+        )
+    for shock in failures.shocks:
+        yield f"each {shock.scope} {shock.name} fails as a whole: up {shock.mtbf.law()}; down " + (
+            str(shock.lasts.law())
+        )
+    if failures.hosts:
+        yield f"repair crews: {failures.crews or 'as many as repairs'}, first in first out"
+    for entry in calendar:
+        every = f"every {entry.every / DAY_S:g} d" if entry.every else "once"
+        yield f"maintenance of hosts {entry.hosts} {every}, {entry.parallel} at a time: " + (
+            str(entry.work.law())
+        )
+    for guest in guests:
+        yield f"guests of classes {guest.classes}: start {guest.boot_law()}; shut down " + (
+            str(guest.shutdown.law())
+        )

@@ -6,36 +6,47 @@ hypervisor tells when it ends), a back-off, an address, or nothing more to do. A
 visits what is not settled, and what changed without the controller being told.
 """
 
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import simpy
 
-from vmsim.actions import Fault, Observed
+from vmsim.actions import Fault, Observed, PowerOffMode, Verb
 from vmsim.apiserver import ApiServer
 from vmsim.editions import Edition
 from vmsim.objects import ZONE_LABEL, Condition, PowerState, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.ports import Hypervisor
 from vmsim.prerequisites import prerequisites, unmet
-from vmsim.reconcile import Next, Step, next_step, policy_words, requirement
+from vmsim.reconcile import Next, Step, lifetime_s, next_step, policy_words, requirement
 from vmsim.status import renew, report
 from vmsim.trace import Trace
-from vmsim.workqueue import Backoff, WorkQueue
+from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
 
 STEPS_PER_VISIT = 16  # a VM takes at most five steps at once; more is a defect, not a wait
+
+CREATING, POWER_CHANGE, DELETING, WAITING_FOR_IP, OTHER = 100, 99, 98, 97, -1
+"""Priorities in the queue (Q-11). Source: VM Operator, docs/ref/vm-controller, "Priority queue"."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """When the VM role looks again. `watch`: it is told of changes that it did not ask for
     (Q-11); else it finds them at the next resync. `wake_on_room`: waiting VMs are visited when a
-    host comes back or room comes free, instead of at their back-off (Q-12)."""
+    host comes back or room comes free, instead of at their back-off (Q-12). `pace` is the queue's,
+    `prioritised` whether it knows priorities. `max_creates` VMs are created at a time (0: no
+    limit); what is too much comes again after `create_requeue_s` (Q-05; 0: when something else
+    visits it, Q-04). A VM without an address is visited every `ip_requeue_s`."""
 
     backoff: Backoff
     resync_s: float
     watch: bool
     wake_on_room: bool
+    pace: Pace = NO_LIMITS
+    prioritised: bool = False
+    max_creates: int = 0
+    create_requeue_s: float = 10.0
+    ip_requeue_s: float = 10.0
 
 
 class Surroundings:
@@ -73,7 +84,8 @@ class Surroundings:
         spec = vm.spec
         lowest_mhz, policies = self._lowest_mhz(), policy_words(vm)
         key = (vm.namespace, spec.class_name, spec.storage_class, vm.zone, policies, lowest_mhz)
-        known = self._requirements.get((*key, spec.min_hardware_version))
+        whole = (*key, spec.min_hardware_version, lifetime_s(vm))
+        known = self._requirements.get(whole)
         if known is None:
             vm_class = self.api.catalog.vm_class(vm.namespace, spec.class_name)
             assert vm_class is not None, f"class {spec.class_name} is a prerequisite"
@@ -84,7 +96,7 @@ class Surroundings:
                 datastores=self._storage.get(spec.storage_class, ()),
                 lowest_mhz=lowest_mhz,
             )
-            self._requirements[(*key, spec.min_hardware_version)] = known
+            self._requirements[whole] = known
         return known
 
     def _forget_if_changed(self) -> None:
@@ -112,8 +124,11 @@ class Controller:
         self._surroundings = surroundings
         self._retry = retry
         self._trace = trace
-        self._queue = WorkQueue(env, self._visit, retry.backoff)
+        pace = replace(retry.pace, rank=self._rank) if retry.prioritised else retry.pace
+        self._queue = WorkQueue(env, self._visit, retry.backoff, pace)
+        self._creating: dict[str, None] = {}
         self._unsettled: dict[str, None] = {}
+        self._resync_s = 0.0
         self._failure: dict[str, Fault] = {}
         self._said: dict[str, str] = {}
         self._visited = ""
@@ -121,13 +136,12 @@ class Controller:
             Next.ADD_FINALIZER: self._add_finalizer,
             Next.CREATE: self._create,
             Next.POWER_ON: hypervisor.power_on,
-            Next.POWER_OFF: hypervisor.power_off,
+            Next.POWER_OFF: self._power_off,
             Next.SUSPEND: hypervisor.suspend,
             Next.DESTROY: hypervisor.destroy,
         }
         self._api.watch(self._queue.add, self._catalog_changed)
         hypervisor.subscribe(self._vm_changed)
-        env.process(self._resync())
 
     def wake(self, key: str) -> None:
         """Room came free for this VM."""
@@ -148,7 +162,10 @@ class Controller:
             if request is None:
                 self._stop(vm, seen, step, conditions)
                 break
-            self._unsettled[key] = None
+            self._unsettle(key)
+            if step.next is Next.CREATE and self._too_many():
+                self._come_again(key)
+                break
             request(key)
         else:
             raise AssertionError(f"{key} takes no end of steps, the last was {step}")
@@ -172,13 +189,14 @@ class Controller:
             self._hypervisor.forget(key)
             self._api.set_finalizer(vm, "")
             return
-        self._unsettled[key] = None
+        self._unsettle(key)
         if what is Next.RETRY:
             self._fail(vm, seen, step, conditions)
         elif what is Next.WAIT_FOR_IP:
             self._queue.forget(key)
             self._failure.pop(key, None)
-            self._queue.add_after(key, self._edition.ip_requeue_s)
+            if not self._told_of_everything:
+                self._queue.add_after(key, self._retry.ip_requeue_s)
 
     def _add_finalizer(self, key: str) -> None:
         self._api.set_finalizer(self._api.vms[key], self._edition.finalizer)
@@ -186,7 +204,34 @@ class Controller:
     def _create(self, key: str) -> None:
         vm = self._api.vms[key]
         wanted = (vm.spec.power_state or PowerState.ON) is PowerState.ON
+        self._creating[key] = None
         self._hypervisor.create(key, self._surroundings.requirement(vm), wanted)
+
+    def _come_again(self, key: str) -> None:
+        if self._retry.create_requeue_s:
+            self._queue.add_after(key, self._retry.create_requeue_s)
+
+    def _too_many(self) -> bool:
+        """Whether as many VMs are being created as may be (Q-04, Q-05)."""
+        return 0 < self._retry.max_creates <= len(self._creating)
+
+    def _power_off(self, key: str) -> None:
+        """Power off as the VM's owner asked for; a deletion is always hard (X-02)."""
+        vm = self._api.vms[key]
+        mode = PowerOffMode.of(vm.spec.power_off_mode or self._edition.power_off_mode)
+        self._hypervisor.power_off(key, PowerOffMode.HARD if vm.deleting else mode)
+
+    def _rank(self, key: str) -> int:
+        """The priority of the VM in the queue (Q-11)."""
+        vm = self._api.vms.get(key)
+        if vm is None or vm.deleting:
+            return DELETING
+        seen = self._hypervisor.observe(key)
+        if not seen.exists:
+            return CREATING
+        if seen.power is not (vm.spec.power_state or PowerState.ON):
+            return POWER_CHANGE
+        return WAITING_FOR_IP if seen.power is PowerState.ON and not seen.ip else OTHER
 
     def _fail(
         self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]
@@ -239,13 +284,20 @@ class Controller:
             self._said[key] = text
             self._trace.write("vm", "Event", key, {"reason": reason, "message": message})
 
+    @property
+    def _told_of_everything(self) -> bool:
+        """Whether polling would find nothing new and take no time: then it is left out."""
+        return self._retry.watch and not self._retry.pace.visit_s
+
     def _vm_changed(self, key: str, requested: bool) -> None:
+        if self._creating and self._hypervisor.observe(key).busy is not Verb.CREATE:
+            self._creating.pop(key, None)
         if key == self._visited:
             return  # a step that ended at once: the visit looks at the VM again after each
         if requested or self._retry.watch:
             self._queue.add(key)
         else:
-            self._unsettled[key] = None
+            self._unsettle(key)
 
     def _catalog_changed(self) -> None:
         for key in list(self._unsettled):
@@ -256,9 +308,25 @@ class Controller:
         for memory in (self._unsettled, self._failure, self._said):
             memory.pop(key, None)
 
-    def _resync(self) -> Generator[simpy.Event, None, None]:
-        """Q-02; a visit of a VM that is settled would change nothing, so it is left out."""
-        while True:
-            yield self._env.timeout(self._retry.resync_s)
-            for key in list(self._unsettled):
-                self._queue.add(key)
+    def _unsettle(self, key: str) -> None:
+        """Let the next resync visit the VM (Q-02).
+
+        A visit of a VM that is settled would change nothing, so it is left out, and so is a resync
+        without any other VM.
+        """
+        if not self._unsettled:
+            period_s = self._retry.resync_s
+            due_s = (self._env.now // period_s + 1) * period_s
+            if due_s != self._resync_s:
+                self._resync_s = due_s
+                timer = self._env.timeout(due_s - self._env.now)
+                assert timer.callbacks is not None
+                timer.callbacks.append(self._resync)
+        self._unsettled[key] = None
+
+    def _resync(self, _: simpy.Event) -> None:
+        unsettled = list(self._unsettled)
+        self._unsettled.clear()
+        for key in unsettled:
+            self._unsettle(key)
+            self._queue.add(key)

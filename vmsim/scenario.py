@@ -52,7 +52,7 @@ class Retry(Strict):
     """The pause after the first failure; it doubles with each further one (Q-01)."""
     longest: Duration = 1000.0
     """The longest pause between two tries."""
-    resync: Duration | None = None
+    resync: Duration | None = Field(default=None, gt=0)
     """How often everything unsettled is visited: by default the edition's (10 or 30 min, Q-02)."""
     watch: bool | None = None
     """Whether the controller is told of changes that it did not ask for: by default the

@@ -18,37 +18,42 @@ import simpy
 
 from vmsim import ha_schema
 from vmsim.administration import Administration, host_data
-from vmsim.admission import Denied, Terms, admit_create
 from vmsim.apiserver import ApiServer
 from vmsim.assumptions import assumptions
 from vmsim.catalog import Catalog
+from vmsim.chance import Chance, Parts
 from vmsim.cluster import Cluster, ClusterPolicy
-from vmsim.controller import Controller, RetryPolicy, Surroundings
+from vmsim.controller import Controller, Surroundings
 from vmsim.expectations import Expectations, Verdict
+from vmsim.expected import prepared
 from vmsim.faults import FaultInjector
 from vmsim.fleet import Fleet
 from vmsim.fold import Picture
 from vmsim.ha_schema import FailHost
 from vmsim.hosts import Refused
-from vmsim.inventory import Inventory, Overcommit
 from vmsim.kinds import resolve
 from vmsim.loading import Plan, Planned, expand_added
-from vmsim.manifests import Manifest, timestamp, to_vm
-from vmsim.objects import HostSpec, VirtualMachine
-from vmsim.placement import POLICIES, Placer
+from vmsim.manifests import Manifest
+from vmsim.objects import HostSpec
+from vmsim.placement import Placer
+from vmsim.policies import policy
 from vmsim.ports import Backend, PlantNeeds
 from vmsim.rng import stream
-from vmsim.scenario import Entry, Maintenance, Workload
+from vmsim.scenario import Entry, Maintenance
+from vmsim.timing import retry_policy
 from vmsim.trace import Record, Trace
-from vmsim.vmotion_schema import parameters
-from vmsim.workqueue import Backoff
 
 
 class System:
     """One run of a plan on a backend; the trace goes to `sink`."""
 
     def __init__(
-        self, plan: Plan, backend: Backend, env: simpy.Environment, sink: BinaryIO | None = None
+        self,
+        plan: Plan,
+        backend: Backend,
+        env: simpy.Environment,
+        sink: BinaryIO | None = None,
+        store: type[ApiServer] = ApiServer,
     ) -> None:
         spec = plan.scenario.spec
         policies = spec.policies
@@ -61,31 +66,25 @@ class System:
         self.trace.write_header(self.header)
         self.picture = Picture()
         self.expectations = Expectations(spec.expect, self.picture)
-        overcommit = Overcommit(policies.overcommit.cpu, policies.overcommit.memory)
-        inventory = Inventory(plan.hosts, overcommit)
+        inventory = prepared(plan)
         injector = FaultInjector(plan.faults, stream(spec.seed, "faults")) if plan.faults else None
-        vmotion = parameters(spec.vmotion)
-        plant = backend.make(PlantNeeds(env, plan.durations, self._host, injector, vmotion))
-        self.fleet = Fleet(Placer(inventory, POLICIES[policies.placement]), plant, self.trace)
+        plant = backend.make(PlantNeeds(env, plan.durations, self._host, injector, plan.vmotion))
+        self.fleet = Fleet(Placer(inventory, policy(policies.placement)), plant, self.trace)
         self.fleet.on_room = self._room
-        cluster_policy = ClusterPolicy(
-            policies.eviction or plan.default_eviction,
-            policies.vgpu_hot_migrate,
-            ha_schema.settings(spec.high_availability),
-            vmotion,
-        )
-        self.cluster = Cluster(self.fleet, cluster_policy)
-        self.hosts = Administration(env, self.fleet, plant, cluster_policy)
+        behaviour = cluster_policy(plan)
+        self.cluster = Cluster(self.fleet, behaviour)
+        self.hosts = Administration(env, self.fleet, plant, behaviour)
         self.hosts.availability.class_of = self._class_of
         self.cluster.admits = self.hosts.admission.refusal
         self.cluster.sized = self.hosts.admission.sized
-        self.api = ApiServer(lambda: env.now, Catalog(spec.edition), plan.edition, self.trace)
+        self.api = store(lambda: env.now, Catalog(spec.edition), plan.edition, self.trace)
         self.api.verdict = spec.verdict
         storage = {name: tuple(stores) for name, stores in spec.storage.items()}
         surroundings = Surroundings(self.api, plan.edition, storage, inventory.lowest_mhz)
         self.controller = Controller(
             env, surroundings, self.cluster, retry_policy(plan), self.trace
         )
+        self.chance = Chance(plan, Parts(env, self.api, self.fleet, self.hosts))
         self._wakes = policies.retry.wake_on_capacity
         self.cluster.wake = self.controller.wake
         self._room_due = False
@@ -104,8 +103,7 @@ class System:
         for manifest in self.plan.manifests:
             self.api.apply(manifest)
         self.env.process(self._timeline())
-        for workload, template in self.plan.workload:
-            self.env.process(self._source(workload, template))
+        self.chance.begin()
 
     def run(self) -> list[Verdict]:
         """Run from the beginning to the end of the scenario, and judge its expectations."""
@@ -175,6 +173,7 @@ class System:
         if entry.add_host is not None:
             for spec in expand_added(entry, self.plan.scenario.spec.clusters):
                 hosts.add(spec)
+                self.chance.joined(spec)
 
     def _timeline(self) -> Generator[simpy.Event, None, None]:
         for planned in self.plan.timeline:
@@ -200,32 +199,6 @@ class System:
 
     def _perform(self, planned: Planned) -> None:
         self.perform(planned.entry, planned.manifests)
-
-    def _source(self, workload: Workload, template: Manifest) -> Generator[simpy.Event, None, None]:
-        """Make the VMs of a workload; its like is admitted once, for all of them."""
-        yield self.env.timeout(workload.at)
-        name = template.key
-        now = timestamp(self.env.now)
-        terms = Terms(self.api.catalog, self.plan.edition, self.api.verdict, now)
-        answer = admit_create(template.raw, terms)
-        if isinstance(answer, Denied):
-            errors = {"errors": [str(error) for error in answer.errors]}
-            self.trace.write("api", "Denied", name, errors)
-            return
-        self.trace.write("api", "WorkloadTemplate", name, {"manifest": answer.raw})
-        manifest = Manifest(template.kind, template.namespace, template.name, answer.raw)
-        like = to_vm(manifest, self.plan.edition.name)
-        for number in range(1, workload.count + 1):
-            if workload.every and number > 1:
-                yield self.env.timeout(workload.every)
-            key = f"{template.namespace}/{workload.name.replace('{}', str(number))}"
-            vm = VirtualMachine(key, like.spec, labels=like.labels, annotations=like.annotations)
-            self.api.submit(vm, name)
-            if workload.lifetime is not None:
-                self._later(workload.lifetime, partial(self._end, key))
-
-    def _end(self, key: str) -> None:
-        self.api.delete("VirtualMachine", key)
 
     def _see(self, record: Record) -> None:
         self.picture.apply(record)
@@ -274,14 +247,15 @@ def _few_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def retry_policy(plan: Plan) -> RetryPolicy:
-    """The retry policy of a plan, the edition's timers where the scenario gives none."""
-    retry = plan.scenario.spec.policies.retry
-    return RetryPolicy(
-        Backoff(retry.first, retry.longest),
-        plan.edition.resync_s if retry.resync is None else retry.resync,
-        plan.edition.watches if retry.watch is None else retry.watch,
-        retry.wake_on_capacity,
+def cluster_policy(plan: Plan) -> ClusterPolicy:
+    """How the cluster role behaves in a plan, the edition's way where the scenario gives none."""
+    spec = plan.scenario.spec
+    return ClusterPolicy(
+        spec.policies.eviction or plan.default_eviction,
+        spec.policies.vgpu_hot_migrate,
+        ha_schema.settings(spec.high_availability),
+        plan.vmotion,
+        spec.drs.drs(),
     )
 
 
