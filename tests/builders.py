@@ -23,7 +23,8 @@ from vmsim.inventory import Inventory, Overcommit
 from vmsim.loading import plan
 from vmsim.manifests import parse
 from vmsim.objects import HostSpec
-from vmsim.placement import POLICIES, Placer, Requirement, needs
+from vmsim.placement import Placer, Requirement, needs
+from vmsim.policies import BUILT_IN
 from vmsim.precopy import Copy
 from vmsim.rng import stream
 from vmsim.simulate import System
@@ -91,7 +92,7 @@ class World:
         told = self.policy.vmotion
         model = NothingToCopy() if told is DEFAULT_VMOTION else told
         self.plant = MemoryPlant(env, self.durations, self._host, injector, vmotion=model)
-        self.fleet = Fleet(Placer(self.inventory, POLICIES[self.placement]), self.plant, trace)
+        self.fleet = Fleet(Placer(self.inventory, BUILT_IN[self.placement]), self.plant, trace)
         self.cluster = Cluster(self.fleet, self.policy)
         self.cluster.wake = self.woken.append
         self.hosts = Administration(env, self.fleet, self.plant, self.policy)

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmsim import placement
+from vmsim.affinity import Kind, Rule, declare
 from vmsim.inventory import CPU, Inventory
 from vmsim.objects import HostSpec, HostState
 from vmsim.placement import (
     EVERY_ROW,
     FILTERS,
-    POLICIES,
     Filter,
     Placer,
     Requirement,
@@ -24,15 +24,23 @@ from vmsim.placement import (
     needs,
     summary,
 )
+from vmsim.policies import BUILT_IN
 
 Case = tuple[Requirement, HostSpec, HostSpec]
 """A requirement, a host that the filter accepts, and one that it refuses."""
+
+KEPT_ON = Rule("on", Kind.RUN_ON, vms=("*",), hosts=("esx-1",))
+APART = Rule("apart", Kind.APART, vms=("*",))
+TOGETHER = Rule("together", Kind.TOGETHER, vms=("*",))
 
 GPU_HOST = host(devices={GPU: 1})
 
 EXAMPLES: Mapping[str, Case] = {
     "Candidate": (need(zones=("zone-1",)), host(zone="zone-1"), host(zone="zone-2")),
     "OwnHost": (need(only_host="esx-1"), host("esx-1"), host("esx-2")),
+    "VMHostRule": (need(rules=(KEPT_ON,)), host("esx-1"), host("esx-2")),
+    "AntiAffinity": (need(rules=(APART,)), host(), host("apart")),
+    "Affinity": (need(rules=(TOGETHER,)), host(), host("together")),
     "HardwareVersion": (
         need(min_hardware_version=20), host(hardware_version=20), host(hardware_version=19),
     ),
@@ -69,8 +77,18 @@ BY_NAME = {filter_.name: filter_ for filter_ in FILTERS}
 
 
 def alone(spec: HostSpec) -> Inventory:
-    """An inventory with that host only; "closed" is in maintenance, "taken" has no GPU left."""
+    """An inventory with that host only; "closed" is in maintenance, "taken" has no GPU left.
+
+    "apart" has another member of the rule, "together" has none, but a second host that is closed.
+    """
     found = inventory([spec])
+    declare((APART, TOGETHER), found)
+    if spec.name == "apart":
+        found.claim(needs(need(cpus=0, memory_mib=0, rules=(APART,)), found), 0)
+    if spec.name == "together":
+        found.add([host("elsewhere")])
+        found.claim(needs(need(cpus=0, memory_mib=0, rules=(TOGETHER,)), found), 1)
+        found.set_state(1, HostState.MAINTENANCE)
     if spec.name == "closed":
         found.set_state(0, HostState.MAINTENANCE)
     if spec.name == "taken":
@@ -92,7 +110,7 @@ def test_filter_accepts(name: str) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_filter_rejects(name: str) -> None:
     requirement, _, bad = EXAMPLES[name]
-    assert BY_NAME[name].passes(requirement, alone(bad), EVERY_ROW).tolist() == [False]
+    assert not BY_NAME[name].passes(requirement, alone(bad), EVERY_ROW)[0]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -110,6 +128,9 @@ def test_host_that_only_this_filter_rejects_is_not_chosen(name: str) -> None:
 
 REFUSED_AS = {
     "OwnHost": "RestartOnCurrentHostRequired",
+    "VMHostRule": "VmHostAffinityRuleViolation",
+    "AntiAffinity": "RuleViolation",
+    "Affinity": "RuleViolation",
     "HardwareVersion": "VirtualHardwareVersionNotSupported",
     "CPUGeneration": "FeatureRequirementsNotMet",
     "Datastore": "CannotAccessVmDisk",
@@ -126,8 +147,8 @@ REFUSED_AS = {
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_refusal_is_spelled_as_vsphere_spells_it(name: str) -> None:
     requirement, _, bad = EXAMPLES[name]
-    refusals = Placer(alone(bad), POLICIES["first_fit"]).refusals(requirement)
-    assert refusals == ({bad.name: REFUSED_AS[name]} if name in REFUSED_AS else {})
+    refusals = Placer(alone(bad), BUILT_IN["first_fit"]).refusals(requirement)
+    assert refusals.get(bad.name) == REFUSED_AS.get(name)
 
 
 @pytest.mark.parametrize("filter_", FILTERS, ids=lambda filter_: filter_.name)
@@ -135,13 +156,16 @@ def test_filter_of_some_rows_equals_the_filter_of_all_at_those_rows(filter_: Fil
     requirement, good, bad = EXAMPLES[filter_.name]
     found = inventory([good, *(replace(bad, name=name) for name in "abc")])
     found.set_state(2, HostState.MAINTENANCE)
+    declare((APART, TOGETHER), found)
+    for row, rule in ((0, APART), (3, TOGETHER)):
+        found.claim(needs(need(cpus=0, memory_mib=0, rules=(rule,)), found), row)
     rows = np.array([3, 0, 2])
     every = filter_.passes(requirement, found, EVERY_ROW)
     assert filter_.passes(requirement, found, rows).tolist() == every[rows].tolist()
 
 
 def place(requirement: Requirement, found: Inventory, policy: str = "first_fit") -> int:
-    placer = Placer(found, POLICIES[policy])
+    placer = Placer(found, BUILT_IN[policy])
     return placer.place(placer.shape(requirement))
 
 
@@ -153,7 +177,7 @@ def test_vm_that_belongs_to_a_cluster_stays_in_it() -> None:
 def test_removed_host_is_no_candidate_and_gives_no_reason() -> None:
     found = inventory(hosts(2))
     found.set_state(0, HostState.REMOVED)
-    placer = Placer(found, POLICIES["first_fit"])
+    placer = Placer(found, BUILT_IN["first_fit"])
     assert placer.place(placer.shape(need())) == 1
     assert placer.refusals(need(cpus=9)) == {"esx-2": "InsufficientHostCpuCapacityFault"}
 
@@ -170,12 +194,16 @@ CHOICES: Mapping[str, tuple[tuple[int, ...], int]] = {
     "first_fit": ((7, 4, 6, 0), 1),
     "best_fit": ((7, 4, 6, 0), 2),
     "worst_fit": ((7, 4, 6, 0), 3),
+    "dot_product": ((7, 4, 6, 0), 3),
+    "l2_norm": ((7, 4, 6, 0), 2),
+    "fragmentation_gradient": ((7, 4, 6, 0), 1),
+    "lifetime_aware": ((7, 4, 6, 0), 1),
 }
 """By policy: taken vCPUs of each host, and the row that a VM with 2 vCPUs gets."""
 
 
 def test_every_policy_has_an_example() -> None:
-    assert set(CHOICES) == set(POLICIES)
+    assert set(CHOICES) == set(BUILT_IN)
 
 
 @pytest.mark.parametrize("policy", CHOICES)
@@ -189,12 +217,12 @@ def test_policy_chooses_no_host_that_does_not_fit(policy: str) -> None:
     assert place(need(), claimed(7, 8, 7), policy) == -1
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", BUILT_IN)
 def test_tie_goes_to_the_lowest_row(policy: str) -> None:
     assert place(need(), claimed(8, 3, 3, 3), policy) == 1
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", BUILT_IN)
 def test_no_hosts_means_no_row(policy: str) -> None:
     assert place(need(), inventory([]), policy) == -1
 
@@ -219,7 +247,7 @@ def test_room_is_taken_for_what_is_asked_only() -> None:
 
 
 def test_equal_requirements_share_one_shape() -> None:
-    placer = Placer(inventory(hosts(1)), POLICIES["first_fit"])
+    placer = Placer(inventory(hosts(1)), BUILT_IN["first_fit"])
     assert placer.shape(need()) is placer.shape(need())
     assert placer.shape(need()) is not placer.shape(need(cpus=3))
 
@@ -228,13 +256,13 @@ def test_first_reason_of_a_host_is_one_that_waiting_cannot_change() -> None:
     found = inventory([host("esx-1"), GPU_HOST, host("esx-3", devices={GPU: 1})][::2])
     found.set_state(0, HostState.MAINTENANCE)
     found.set_state(1, HostState.MAINTENANCE)
-    refusals = Placer(found, POLICIES["first_fit"]).refusals(need(GPU))
+    refusals = Placer(found, BUILT_IN["first_fit"]).refusals(need(GPU))
     assert refusals == {"esx-1": "CannotAccessVmDevice", "esx-3": "InvalidHostState"}
 
 
 def test_refusals_follow_the_inventory() -> None:
     found = inventory(hosts(1))
-    placer = Placer(found, POLICIES["first_fit"])
+    placer = Placer(found, BUILT_IN["first_fit"])
     assert placer.refusals(need()) == {}
     found.set_state(0, HostState.DOWN)
     assert placer.refusals(need()) == {"esx-1": "InvalidHostState"}
@@ -260,6 +288,9 @@ ASKED = (
     need(zones=("zone-2",)),
     need(only_host="esx-1"),
     need(cpus=0, memory_mib=0),
+    need(rules=(APART,)),
+    need(rules=(TOGETHER, KEPT_ON)),
+    need(cpus=1, rules=(TOGETHER,)),
 )
 
 
@@ -269,7 +300,7 @@ def test_each_change_is_seen_by_one_who_asked_just_before(
 ) -> None:
     monkeypatch.setattr(placement, "FEW_HOSTS", few)
     found = inventory(hosts(2))
-    shape, policy = Shape(need(), found), POLICIES["worst_fit"]
+    shape, policy = Shape(need(), found), BUILT_IN["worst_fit"]
     wanted = needs(need(), found)
     assert shape.refresh(found, policy).tolist() == [1.0, 1.0]
     found.claim(wanted, 1)
@@ -320,7 +351,7 @@ def change(found: Inventory, taken: list[Any], one: Change) -> None:
 
 
 @pytest.mark.parametrize("few", [0, 2048], ids=["many hosts", "few hosts"])
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", BUILT_IN)
 @settings(max_examples=40)
 @given(changes=CHANGES)
 def test_remembered_scores_equal_a_fresh_rescore(
@@ -329,13 +360,25 @@ def test_remembered_scores_equal_a_fresh_rescore(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(placement, "FEW_HOSTS", few)
         found = inventory([host("esx-1", devices={GPU: 2}), *hosts(5)[1:]])
+        declare((APART, TOGETHER), found)
         shapes = [Shape(requirement, found) for requirement in ASKED]
         taken: list[Any] = []
         for one in changes:
             change(found, taken, one)
             shape = shapes[one[2]]
-            fresh = Shape(shape.requirement, found).refresh(found, POLICIES[policy])
-            assert shape.refresh(found, POLICIES[policy]).tolist() == fresh.tolist()
+            fresh = Shape(shape.requirement, found).refresh(found, BUILT_IN[policy])
+            assert shape.refresh(found, BUILT_IN[policy]).tolist() == fresh.tolist()
+
+
+def test_first_of_vms_that_keep_together_closes_all_other_hosts() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placement, "FEW_HOSTS", 0)
+        found = inventory(hosts(3))
+        declare((TOGETHER,), found)
+        shape = Shape(need(rules=(TOGETHER,)), found)
+        assert (shape.refresh(found, BUILT_IN["first_fit"]) == 0).all()
+        found.claim(shape.needs, 1)
+        assert shape.refresh(found, BUILT_IN["first_fit"]).tolist() == [-np.inf, 0, -np.inf]
 
 
 @pytest.mark.parametrize("few", [0, 2048], ids=["many hosts", "few hosts"])
@@ -347,10 +390,11 @@ def test_placer_that_remembers_chooses_as_one_that_does_not(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(placement, "FEW_HOSTS", few)
         found = inventory([host("esx-1", devices={GPU: 2}), *hosts(5)[1:]])
-        placer = Placer(found, POLICIES["worst_fit"])
+        declare((APART, TOGETHER), found)
+        placer = Placer(found, BUILT_IN["worst_fit"])
         taken: list[Any] = []
         for one in changes:
             change(found, taken, one)
             wanted = ASKED[one[2]]
             assert placer.place(placer.shape(wanted)) == place(wanted, found, "worst_fit")
-            assert placer.refusals(wanted) == Placer(found, POLICIES["first_fit"]).refusals(wanted)
+            assert placer.refusals(wanted) == Placer(found, BUILT_IN["first_fit"]).refusals(wanted)

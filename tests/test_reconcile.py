@@ -178,6 +178,7 @@ def test_class_says_what_a_vm_asks_of_a_host() -> None:
         datastores=("fast",),
         min_hardware_version=15,
         min_cpu_generation=3,
+        class_name="big",
     )
 
 

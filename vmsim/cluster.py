@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from vmsim.actions import Cause, Fault, Verb
+from vmsim import affinity
+from vmsim.actions import Cause, Fault, PowerOffMode, Verb
+from vmsim.drs import NO_DRS, Drs
 from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED, Eviction, restart_host
 from vmsim.fleet import Fleet, Guest, datastore_on
 from vmsim.ha import HA_DEFAULTS, Settings
@@ -25,6 +27,7 @@ class ClusterPolicy:
     vgpu_hot_migrate: bool = False
     ha: Settings = HA_DEFAULTS
     vmotion: VMotion = DEFAULT_VMOTION
+    drs: Drs = NO_DRS
 
 
 class Cluster:
@@ -38,6 +41,7 @@ class Cluster:
         self.admits: Callable[[Guest], Fault | None] = _anyone
         self.sized: Callable[[Requirement], Requirement] = _as_it_is
         self._policy = policy
+        policy.drs.declare(fleet.inventory)
         self._refused: dict[Requirement, dict[str, None]] = {}
 
     def acknowledge(self, key: str) -> None:
@@ -59,7 +63,7 @@ class Cluster:
         candidates the placement itself fails and there is no VM (Q-09).
         """
         fleet = self.fleet
-        requirement = self.sized(requirement)
+        requirement = self._policy.drs.bind(key, self.sized(requirement))
         row = fleet.place(requirement if power_on else _idle(requirement))
         has_room = row >= 0
         if not has_room and self._candidate_clusters(requirement) == 1:
@@ -94,12 +98,13 @@ class Cluster:
         self._waits_no_more(key, requirement)
         fleet.start(guest, Verb.POWER_ON, row, Cause.USER)
 
-    def power_off(self, key: str) -> None:
+    def power_off(self, key: str, mode: PowerOffMode = PowerOffMode.TRY_SOFT) -> None:
         """Power the VM off; for a VM that is off, give up the room reserved for it."""
         guest = self.fleet.guests[key]
         if guest.power is PowerState.OFF:
             self.fleet.unreserve(guest)
         else:
+            guest.off_mode = mode
             self.fleet.start(guest, Verb.POWER_OFF, -1, Cause.USER)
 
     def suspend(self, key: str) -> None:
@@ -202,7 +207,8 @@ def _belonging(requirement: Requirement, cluster: str, datastore: str) -> Requir
 
 @lru_cache(maxsize=1024)
 def _idle(requirement: Requirement) -> Requirement:
-    """The requirement of a VM that lies on a host without running: no room and no device."""
+    """The requirement of a VM that lies on a host without running: no room, no device, and no
+    regard for other VMs."""
     return replace(
         requirement,
         cpus=0,
@@ -210,4 +216,5 @@ def _idle(requirement: Requirement) -> Requirement:
         cpu_reservation_mhz=0,
         memory_reservation_mib=0,
         devices=(),
+        rules=affinity.idle(requirement.rules),
     )

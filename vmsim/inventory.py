@@ -8,6 +8,9 @@ A claim takes room before the task that needs it starts (Kubernetes' scheduler c
 *assume*), so two tasks never count on the same room. Every change of a row is appended to
 `touched`, which lets readers keep what they computed from the other rows; `forgotten` entries
 before those were dropped. `freed` counts the changes that may let a waiting VM in.
+
+`devices` are the resources that some host has as a device. `mix` is what the VMs that are to be
+expected need, with the share of each kind: policies that keep room for them read it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -52,6 +55,9 @@ class Inventory:
         self.touched: list[int] = []
         self.forgotten = 0
         self.freed = 0
+        self.devices: set[int] = set()
+        self.mix: tuple[tuple[Needs, float], ...] = ()
+        self._alike: dict[str, int] = {}
         self.add(hosts)
 
     def __len__(self) -> int:
@@ -65,8 +71,7 @@ class Inventory:
             self.row_of[host.name] = len(self.hosts)
             self.hosts.append(host)
             self.states.append(HostState.UP)
-            for device in host.devices:
-                self.resource(device)
+            self.devices.update(self.resource(device) for device in host.devices)
         for name, index in self.resources.items():
             units = np.array([self._units(host, name) for host in new], dtype=np.int64)
             grow = len(self.hosts) - len(new) - len(self.room[index])
@@ -86,6 +91,13 @@ class Inventory:
             self.total.append(np.zeros(count, dtype=np.int64))
             self.room.append(np.zeros(count, dtype=np.int64))
         return self.resources[name]
+
+    def declare(self, name: str, units: int) -> None:
+        """Make `name` a resource of which every host has so many units, also later ones."""
+        self._alike[name] = units
+        resource = self.resource(name)
+        self.room[resource] += units - self.total[resource]
+        self.total[resource][:] = units
 
     def claim(self, needs: Needs, host: int) -> None:
         """Take `needs` from row `host`, before the task that uses them starts."""
@@ -130,6 +142,11 @@ class Inventory:
             self.forgotten += len(self.touched)
             self.touched.clear()
 
+    @property
+    def counts_lifetimes(self) -> bool:
+        """Whether the VMs on each host are counted by the class of their lifetime."""
+        return "lifetime/1" in self._alike
+
     def lowest_mhz(self) -> int:
         """The slowest core clock of the hosts there are: CPU requests become MHz with it (C-04)."""
         known = self._lowest_mhz
@@ -152,6 +169,9 @@ class Inventory:
             "cpu_reservation_mhz": host.cpu_cores * host.cpu_mhz,
             "memory_reservation_mib": host.memory_mib,
         }
+        alike = self._alike.get(resource)
+        if alike is not None:
+            return alike
         return base[resource] if resource in base else host.devices.get(resource, 0)
 
 

@@ -3,21 +3,22 @@
 A host is a row of `Inventory`; `rows` selects hosts (a slice or an index array); a mask is bool
 and a score is float over those rows, higher is better. Filters say no, one policy says how much,
 ties go to the lowest row. A filter is a function and its row in FILTERS, a policy a function and
-its row in POLICIES; nothing else has to know.
+its row in `policies.BUILT_IN`; nothing else has to know. Should rules then narrow the choice.
 
 VMs with equal requirements share a `Shape`, which keeps the score of every host and rescores only
-the hosts that were touched since it was last asked.
+the hosts that were touched since it was last asked; every host where a must rule looks beyond one.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vmsim import affinity
+from vmsim.affinity import Kind, Mask, Rows, Rule
 from vmsim.inventory import (
     CPU,
     CPU_RESERVATION,
@@ -28,12 +29,12 @@ from vmsim.inventory import (
 )
 from vmsim.objects import HostState
 
-Rows: TypeAlias = "slice | NDArray[np.int64]"
-Mask: TypeAlias = NDArray[np.bool_]
 Scores: TypeAlias = NDArray[np.float64]
 
 EVERY_ROW = slice(None)
 FEW_HOSTS = 512  # below this, rescoring every host costs less than picking out the touched ones
+LIFETIME_CLASSES = 4
+LIFETIME_BELOW_S = (3_600, 36_000, 360_000)  # upper ends of all classes but the last (LAVA, 2024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ class Requirement:
     `devices` are pairs (device name, units). `datastores` are the acceptable ones ((): any).
     `zones` and `cluster` limit the candidates ('' or (): any). `only_host` names the one host
     that may run it, or ''. A generation or hardware version of 0 asks for nothing. `policies`
-    are the compute policies of the VM; no filter reads them, the cluster role does.
+    are the compute policies of the VM; no filter reads them, the cluster role does. `rules` are
+    the rules of which the VM is a member. `lifetime_s` is how long it is expected to be there
+    (0: not known).
     """
 
     cpus: int
@@ -59,6 +62,15 @@ class Requirement:
     only_host: str = ""
     policies: tuple[str, ...] = ()
     class_name: str = ""
+    rules: tuple[Rule, ...] = ()
+    lifetime_s: float = 0.0
+
+    @property
+    def lifetime_class(self) -> int:
+        """1 for the shortest lifetimes to LIFETIME_CLASSES for the longest and unknown ones."""
+        if not self.lifetime_s:
+            return LIFETIME_CLASSES
+        return 1 + sum(1 for below_s in LIFETIME_BELOW_S if self.lifetime_s >= below_s)
 
 
 def needs(requirement: Requirement, inventory: Inventory) -> Needs:
@@ -69,7 +81,10 @@ def needs(requirement: Requirement, inventory: Inventory) -> Needs:
         (CPU_RESERVATION, requirement.cpu_reservation_mhz),
         (MEMORY_RESERVATION, requirement.memory_reservation_mib),
     ]
-    wanted += [(inventory.resource(name), units) for name, units in requirement.devices]
+    named = [*requirement.devices, *affinity.memberships(requirement.rules)]
+    if inventory.counts_lifetimes:
+        named.append((f"lifetime/{requirement.lifetime_class}", 1))
+    wanted += [(inventory.resource(name), units) for name, units in named]
     return tuple((resource, units) for resource, units in wanted if units > 0)
 
 
@@ -137,6 +152,13 @@ FILTERS = (
         _by_host(lambda vm, hosts, row: hosts.hosts[row].name == vm.only_host),
     ),
     Filter(
+        "VMHostRule",
+        "VmHostAffinityRuleViolation",
+        True,
+        lambda vm: bool(affinity.musts(vm.rules, *affinity.OF_HOSTS)),
+        _by_host(lambda vm, hosts, row: affinity.keeps_to_hosts(vm.rules, hosts.hosts[row].name)),
+    ),
+    Filter(
         "HardwareVersion",
         "VirtualHardwareVersionNotSupported",
         True,
@@ -172,6 +194,20 @@ FILTERS = (
         False,
         lambda vm: True,
         lambda vm, hosts, rows: hosts.open[rows],
+    ),
+    Filter(
+        "AntiAffinity",
+        "RuleViolation",
+        False,
+        lambda vm: bool(affinity.musts(vm.rules, Kind.APART)),
+        lambda vm, hosts, rows: affinity.keeps_apart(vm.rules, hosts, rows),
+    ),
+    Filter(
+        "Affinity",
+        "RuleViolation",
+        False,
+        lambda vm: bool(affinity.musts(vm.rules, Kind.TOGETHER)),
+        lambda vm, hosts, rows: affinity.keeps_together(vm.rules, hosts, rows),
     ),
     Filter(
         "DeviceFree",
@@ -214,36 +250,16 @@ FILTERS = (
 Policy: TypeAlias = Callable[[Requirement, Inventory, Rows], Scores]
 
 
-def first_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
-    """Every host that fits is as good as any other, so the lowest row wins."""
-    return np.zeros(len(inventory.open[rows]))
-
-
-def best_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
-    """The host with the fewest free vCPUs: fills hosts up, keeps whole hosts free."""
-    return -inventory.room[CPU][rows].astype(np.float64)
-
-
-def worst_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
-    """The host with the most room, by the scarcer of CPU and memory: spreads the load."""
-    cpu = inventory.room[CPU][rows] / np.maximum(inventory.total[CPU][rows], 1)
-    memory = inventory.room[MEMORY][rows] / np.maximum(inventory.total[MEMORY][rows], 1)
-    scores: Scores = np.minimum(cpu, memory)
-    return scores
-
-
-POLICIES: Mapping[str, Policy] = MappingProxyType(
-    {"first_fit": first_fit, "best_fit": best_fit, "worst_fit": worst_fit}
-)
-
-
 class Shape:
     """All VMs with one requirement: what they take, and the score of every host for them.
 
     `scores` is float (N,), minus infinity where the VM does not fit.
     """
 
-    __slots__ = ("_fixed", "_live", "needs", "requirement", "scores", "seen", "topology")
+    __slots__ = (
+        "_fixed", "_live", "_prefers", "_wide",
+        "needs", "requirement", "scores", "seen", "topology",
+    )  # fmt: skip
 
     def __init__(self, requirement: Requirement, inventory: Inventory) -> None:
         self.requirement = requirement
@@ -252,6 +268,8 @@ class Shape:
         self.seen = 0
         self.scores: Scores = np.zeros(0)
         self._fixed: Mask = np.zeros(0, dtype=bool)
+        self._wide = affinity.looks_beyond_the_row(requirement.rules)
+        self._prefers = any(not rule.must for rule in requirement.rules)
         self._live = [
             filter_.passes
             for filter_ in FILTERS
@@ -268,17 +286,30 @@ class Shape:
             self._rescore(inventory, policy, EVERY_ROW)
         elif touched > self.seen:
             start = self.seen - inventory.forgotten
-            every = start < 0 or len(inventory) <= FEW_HOSTS or touched - self.seen > len(inventory)
+            every = start < 0 or self._wide or len(inventory) <= FEW_HOSTS
+            every = every or touched - self.seen > len(inventory)
             rows = EVERY_ROW if every else np.array(inventory.touched[start:], dtype=np.int64)
             self._rescore(inventory, policy, rows)
         self.seen = touched
         return self.scores
+
+    def choice(self, inventory: Inventory, policy: Policy) -> Scores:
+        """`scores` up to date, minus infinity also where the should rules are kept less well."""
+        scores = self.refresh(inventory, policy)
+        if not self._prefers or len(scores) == 0:
+            return scores
+        return np.where(preferred(self.requirement, inventory, scores > -np.inf), scores, -np.inf)
 
     def _rescore(self, inventory: Inventory, policy: Policy, rows: Rows) -> None:
         passes = self._fixed[rows].copy()
         for test in self._live:
             passes &= test(self.requirement, inventory, rows)
         self.scores[rows] = np.where(passes, policy(self.requirement, inventory, rows), -np.inf)
+
+
+def preferred(requirement: Requirement, inventory: Inventory, fits: Mask) -> Mask:
+    """The hosts on which the VM's should rules are kept best, of those that fit."""
+    return affinity.prefer(requirement.rules, inventory, fits)
 
 
 class Placer:
@@ -299,7 +330,7 @@ class Placer:
 
     def place(self, shape: Shape) -> int:
         """Row of the best host that fits, or -1. Ties go to the lowest row. Claims nothing."""
-        scores = shape.refresh(self.inventory, self._policy)
+        scores = shape.choice(self.inventory, self._policy)
         if len(scores) == 0:
             return -1
         self.inventory.forget(4 * len(scores) + 4096)

@@ -13,8 +13,10 @@ from vmsim.actions import Observed
 from vmsim.editions import Edition
 from vmsim.objects import PowerState, VirtualMachine, VMClass
 from vmsim.placement import Requirement
+from vmsim.quantities import duration_s
 
 PAUSED = ("vmoperator.vmware.com/paused", "vmoperator.vmware.com/pause-reconcile")
+LIFETIME = "vmsim.dev/lifetime"
 HOLD_POWER_ON = "poweron.check.vmoperator.vmware.com/"
 HOLD_DELETE = "delete.check.vmoperator.vmware.com/"
 POWER_OFF_MODES_FROM_SUSPENDED = ("Hard", "TrySoft", "")
@@ -141,7 +143,20 @@ def requirement(
         min_cpu_generation=vm_class.min_cpu_generation,
         policies=policy_words(vm),
         class_name=vm_class.name,
+        lifetime_s=lifetime_s(vm),
     )
+
+
+def lifetime_s(vm: VirtualMachine) -> float:
+    """How long the VM is expected to be there, from its annotation or label, or 0: not known.
+
+    It is a hint to the placement, no more; one that is not a duration is passed over.
+    """
+    hint = vm.annotations.get(LIFETIME) or vm.labels.get(LIFETIME)
+    try:
+        return duration_s(hint) if hint else 0.0
+    except ValueError:
+        return 0.0
 
 
 def policy_words(vm: VirtualMachine) -> tuple[str, ...]:

@@ -1,0 +1,83 @@
+"""The checks of placement, rules and DRS notice when what they check is broken."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import test_affinity
+import test_placement
+import test_policies
+
+from vmsim import affinity, conflicts, placement, policies
+from vmsim.inventory import Inventory
+from vmsim.placement import Requirement
+
+
+def everywhere(rules: Any, inventory: Inventory, rows: Any) -> Any:
+    """Every host passes."""
+    return np.ones(len(inventory.open[rows]), dtype=bool)
+
+
+def only_near(requirement: Requirement, inventory: Inventory, rows: Any) -> Any:
+    """A policy that forgets the memory."""
+    return inventory.room[0][rows].astype(float)
+
+
+def the_first(rules: Any, vms: Any) -> Any:
+    """Every rule is reported, needed or not."""
+    left = tuple(rule for rule in rules if rule.must)
+    reason = conflicts.contradiction(left, vms)
+    return conflicts.Conflict(left, reason) if reason else None
+
+
+BREAKS: dict[str, tuple[Any, str, Any, Callable[[], Any]]] = {
+    "anti-affinity is passed over": (
+        affinity, "keeps_apart", everywhere, test_affinity.test_must_rule_is_broken_at_no_instant,
+    ),
+    "affinity is passed over": (
+        affinity, "keeps_together", everywhere,
+        test_affinity.test_must_rule_is_broken_at_no_instant,
+    ),
+    "rules about hosts are passed over": (
+        affinity, "keeps_to_hosts", lambda rules, name: True,
+        test_affinity.test_must_rule_is_broken_at_no_instant,
+    ),
+    "the older of two preferences does not win": (
+        affinity, "prefer", lambda rules, inventory, fits: fits,
+        test_affinity.test_older_of_two_should_rules_wins,
+    ),
+    "a conflict is not reduced": (
+        test_affinity, "conflict", the_first,
+        test_affinity.test_minimal_set_leaves_out_rules_that_do_not_matter,
+    ),
+    "VMs apart are not counted against the hosts": (
+        conflicts, "_crowded", lambda members, group_of, hosts: "",
+        test_affinity.test_conflict_is_found_only_where_no_arrangement_is_and_is_minimal,
+    ),
+}  # fmt: skip
+"""By what is broken: the module, the name in it, the broken function, the check that notices."""
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_check_notices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, function, instead, check = BREAKS[name]
+    monkeypatch.setattr(module, function, instead)
+    with pytest.raises(AssertionError):
+        check()
+
+
+def test_check_notices_scores_kept_although_other_hosts_decide(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(placement.affinity, "looks_beyond_the_row", lambda rules: False)
+    with pytest.raises(AssertionError):
+        test_placement.test_first_of_vms_that_keep_together_closes_all_other_hosts()
+
+
+@pytest.mark.parametrize("name", policies.BUILT_IN)
+def test_check_notices_a_policy_that_is_another(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policies, "BUILT_IN", {**policies.BUILT_IN, name: only_near})
+    monkeypatch.setattr(test_policies, "BUILT_IN", policies.BUILT_IN)
+    with pytest.raises(AssertionError):
+        test_policies.test_policy_is_what_its_definition_says(name)
