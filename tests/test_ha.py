@@ -1,11 +1,15 @@
 """vSphere HA in figures: timelines, priorities, attempts, admission control, memory overhead."""
 
+import dataclasses
+import json
 from itertools import combinations
 
 import pytest
+from builders import PREREQUISITES, scenario
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmsim.documents import load
 from vmsim.ha import (
     Amount,
     Control,
@@ -30,6 +34,9 @@ from vmsim.ha import (
     usable,
     usable_slots,
 )
+from vmsim.ha_schema import HighAvailability, said, settings
+from vmsim.loading import plan
+from vmsim.problems import BadInput
 
 CRASH, ISOLATION, APD, PDL = FailureKind
 GOLDEN_HOSTS = [Amount(9000, 9000), Amount(9000, 6000), Amount(6000, 6000)]
@@ -47,7 +54,7 @@ def seen(**other: object) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("settings", "primary", "restarts_s"),
+    ("now", "primary", "restarts_s"),
     [
         (seen(), False, 18.0),
         (seen(heartbeat_datastores=False), False, 15.0),
@@ -59,9 +66,9 @@ def seen(**other: object) -> Settings:
     ],
 )
 def test_dead_host_is_noticed_after_so_long(
-    settings: Settings, primary: bool, restarts_s: float | None
+    now: Settings, primary: bool, restarts_s: float | None
 ) -> None:
-    assert timeline(CRASH, settings, primary=primary) == Timeline(0.0, restarts_s)
+    assert timeline(CRASH, now, primary=primary) == Timeline(0.0, restarts_s)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +78,8 @@ def test_dead_host_is_noticed_after_so_long(
 def test_host_that_is_cut_off_has_its_vms_stopped_after_so_long(
     kind: FailureKind, primary: bool, stops_s: float
 ) -> None:
-    settings = Settings(isolation_response=IsolationResponse.POWER_OFF)
-    assert timeline(kind, settings, primary=primary) == Timeline(stops_s, stops_s + 12)
+    now = Settings(isolation_response=IsolationResponse.POWER_OFF)
+    assert timeline(kind, now, primary=primary) == Timeline(stops_s, stops_s + 12)
 
 
 @pytest.mark.parametrize("kind", [ISOLATION, APD, PDL])
@@ -244,3 +251,97 @@ def test_what_is_refused_stays_refused_with_one_vm_more(
 ) -> None:
     if shortage(Control(policy), hosts, load):
         assert shortage(Control(policy), hosts, [*load, (vm, 1)])
+
+
+def problems(**spec: object) -> list[str]:
+    """What is wrong with a scenario that says this about HA, without file and line."""
+    with pytest.raises(BadInput) as caught:
+        plan(load(json.dumps(scenario(**spec)), "s.yaml")[0], PREREQUISITES)
+    return [f"{problem.field}: {problem.message}" for problem in caught.value.problems]
+
+
+BLOCK = "spec.highAvailability"
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ({"primary": ["esx-7"]}, [f"{BLOCK}.primary: there is no host esx-7"]),
+        (
+            {"admissionControl": {"policy": "dedicatedHosts", "failoverHosts": ["esx-7"]}},
+            [f"{BLOCK}.admissionControl.failoverHosts: there is no host esx-7"],
+        ),
+        (
+            {"admissionControl": {"policy": "dedicatedHosts"}},
+            [
+                f"{BLOCK}.admissionControl: policy dedicatedHosts would keep nothing free: "
+                "name failoverHosts"
+            ],
+        ),
+        (
+            {"admissionControl": {"slot": {"cpuMhz": 32, "memory": "1Gi"}}},
+            [f"{BLOCK}.admissionControl: slot would have no effect: it needs policy slots"],
+        ),
+        (
+            {"admissionControl": {"policy": "slots", "percent": {"cpu": 1, "memory": 1}}},
+            [f"{BLOCK}.admissionControl: percent would have no effect: it needs policy percentage"],
+        ),
+        ({"restart": {"maxTries": 3}}, [f"{BLOCK}.restart.maxTries: unknown field"]),
+        (
+            {"restart": {"perHost": 0}},
+            [f"{BLOCK}.restart.perHost: Input should be greater than or equal to 1"],
+        ),
+        (
+            {"detection": {"primary": 35}},
+            [f"{BLOCK}.detection.primary: a duration with a unit is expected, as in '90s'"],
+        ),
+    ],
+)
+def test_wrong_block_is_refused_with_the_field(block: dict[str, object], told: list[str]) -> None:
+    assert problems(highAvailability=block) == told
+
+
+def test_two_primaries_of_one_cluster_are_refused() -> None:
+    two = [{"name": "c", "hosts": [{"name": "esx-{}", "count": 2, "cores": 8, "memory": "16Gi"}]}]
+    told = problems(clusters=two, highAvailability={"primary": ["esx-1", "esx-2"]})
+    assert told == [f"{BLOCK}.primary: esx-1 and esx-2 are in one cluster: it has one primary"]
+
+
+def test_the_policy_of_that_name_is_gone() -> None:
+    told = problems(policies={"highAvailability": False})
+    assert told == ["spec.policies.highAvailability: unknown field"]
+
+
+@pytest.mark.parametrize(
+    ("fails", "told"),
+    [
+        (
+            {"host": "esx-7", "kind": "apd"},
+            "spec.timeline[0].failHost: there is no host esx-7",
+        ),
+        (
+            {"host": "esx-1", "kind": "flood"},
+            "spec.timeline[0].failHost.kind: Input should be 'crash', 'isolation', 'apd' or 'pdl'",
+        ),
+    ],
+)
+def test_wrong_failure_is_refused(fails: dict[str, str], told: str) -> None:
+    assert problems(timeline=[{"at": "1m", "failHost": fails}]) == [told]
+
+
+def test_block_turns_on_what_the_vsphere_client_turns_on() -> None:
+    plain, block = settings(None), settings(HighAvailability())
+    assert (plain.enabled, plain.memory_overhead, plain.control.policy) == (
+        True, False, ControlPolicy.DISABLED,
+    )  # fmt: skip
+    control = block.control
+    assert (block.enabled, block.memory_overhead, control.policy, control.tolerated) == (
+        True, True, ControlPolicy.PERCENTAGE, 1,
+    )  # fmt: skip
+
+
+def test_every_figure_of_detection_has_a_source_and_is_printed() -> None:
+    assert all(item.metadata["source"] for item in dataclasses.fields(Detection))
+    printed = " ".join(said(settings(None)))
+    for item in dataclasses.fields(Detection):
+        assert f"{item.name.removesuffix('_s')} {item.default:g} s" in printed

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmsim.fleet import Guest
+from vmsim.ha import FailureKind
 from vmsim.hosts import Refused
 from vmsim.objects import HostState, PowerState
 from vmsim.trace import Record
@@ -38,6 +39,7 @@ ADMINISTRATOR = st.one_of(
     st.tuples(st.just("enter_maintenance"), st.sampled_from(HOSTS), st.sampled_from([0, 40])),
     st.tuples(st.sampled_from(["fail", "recover", "exit_maintenance"]), st.sampled_from(HOSTS)),
     st.tuples(st.sampled_from(["remove", "add"]), st.sampled_from(HOSTS)),
+    st.tuples(st.just("fail"), st.sampled_from(HOSTS), st.sampled_from(FailureKind)),
     st.tuples(st.just("power_off"), st.sampled_from(VMS)),
 )
 MOVES = st.lists(st.one_of(WAIT, USER, ADMINISTRATOR, ADMINISTRATOR), min_size=8, max_size=24)
@@ -55,7 +57,12 @@ FAULT = st.builds(
 
 
 NO_CONTROL: dict[str, Any] = {"admissionControl": {"policy": "disabled"}}
-AVAILABILITY = (NO_CONTROL, {"enabled": False})
+AVAILABILITY = (
+    NO_CONTROL,
+    {"enabled": False},
+    NO_CONTROL | {"isolationResponse": "powerOff", "restart": {"maxAttempts": 2}},
+    NO_CONTROL | {"storageProtection": False, "restart": {"perHost": 1, "ready": "poweredOn"}},
+)
 
 
 def plain(count: int) -> list[dict[str, Any]]:
@@ -165,7 +172,9 @@ class Play:
         if guest.power is ON:
             state = inventory.states[guest.row]
             assert guest.claim == guest.row, f"{guest.key} runs without room"
-            assert state in (HostState.UP, HostState.ENTERING_MAINTENANCE), f"{guest.key}: {state}"
+            cut_off = HostState.STORAGE_LOST if guest.connected else HostState.DOWN
+            able = (HostState.UP, HostState.ENTERING_MAINTENANCE, cut_off)
+            assert state in able, f"{guest.key}: {state}"
         elif guest.busy is None:
             kept = guest.row if guest.reserved else -1
             assert (guest.claim, guest.target) == (kept, -1), f"{guest.key} keeps room"

@@ -17,7 +17,8 @@ from vmsim.availability import Availability
 from vmsim.cluster import ClusterPolicy
 from vmsim.fleet import Fleet
 from vmsim.ha import FailureKind
-from vmsim.hosts import HostStates, Refused
+from vmsim.hosts import HostStates
+from vmsim.hosts import Refused as Refused
 from vmsim.maintenance import Maintenance
 from vmsim.objects import HostSpec, HostState, PowerState
 from vmsim.ports import HostCommand, Plant

@@ -1,8 +1,8 @@
 """Would this power-on, or this maintenance, use up what is kept free for failovers?
 
 vCenter asks before a VM is powered on, and before a host is emptied; restarts by HA pass. What
-counts is reserved, not used: the VMs that run, or are being powered on, by what they reserve. A
-host counts while it is in its cluster and not in maintenance, so one that failed still counts
+counts is reserved, not used: by VMs that run, are being powered on, or lost their host and are not
+back yet (vCenter takes these for running), each with what it reserves. A host counts while it is in its cluster and not in maintenance, so one that failed still counts
 until it is removed; one that is being emptied does not, and a dedicated failover host does.
 """
 
@@ -98,10 +98,14 @@ class AdmissionControl:
             cluster, amount = before
             self._load[cluster] -= Counter({amount: 1})
         guest = self._fleet.guests.get(key)
-        if guest is not None and (guest.power is PowerState.ON or guest.busy is Verb.POWER_ON):
+        if guest is not None and _counts(guest):
             cluster, amount = guest.requirement.cluster, _reserved(guest.requirement)
             self._counted[key] = (cluster, amount)
             self._load.setdefault(cluster, Counter())[amount] += 1
+
+
+def _counts(guest: Guest) -> bool:
+    return guest.power is PowerState.ON or guest.busy is Verb.POWER_ON or guest.lost_power
 
 
 def _reserved(requirement: Requirement) -> Amount:

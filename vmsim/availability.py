@@ -78,8 +78,7 @@ class Availability:
 
     def use_room(self) -> None:
         """Room came free, or a host: look for one for every VM that found none."""
-        for restart in self._restarts.values():
-            restart.pending = False
+        self._wake()
         self._look()
 
     def primary(self, cluster: str) -> str:
@@ -95,7 +94,8 @@ class Availability:
         self._restart_at[row] = begin_s
         if led and kind in (FailureKind.CRASH, FailureKind.ISOLATION):
             self._succeed(host.cluster, host.name)
-        self.use_room()
+        self._wake()
+        self._look_soon()
         return found
 
     def host_changed(self, row: int) -> None:
@@ -165,6 +165,10 @@ class Availability:
         timer = self._env.timeout(max(0.0, second - self._env.now))
         assert timer.callbacks is not None
         timer.callbacks.append(lambda _: self._look())
+
+    def _wake(self) -> None:
+        for restart in self._restarts.values():
+            restart.pending = False
 
     def _look_soon(self) -> None:
         """Look once at the end of this instant, however many power-ons end in it."""
@@ -260,8 +264,7 @@ class Availability:
         if guest.power is PowerState.ON:
             del self._restarts[guest.key]
             return
-        for other in self._restarts.values():
-            other.pending = False
+        self._wake()
         lost_again_s = self._restart_at.get(restart.row)
         gap_s = self._policy.gap_s(restart.attempts)
         if lost_again_s is not None:

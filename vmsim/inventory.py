@@ -127,9 +127,10 @@ class Inventory:
 
     def keep_free(self, names: Iterable[str]) -> None:
         """Keep these hosts free of all but failovers: they are never open for new work."""
-        self.kept_free = frozenset(names)
-        for name in self.kept_free & self.row_of.keys():
-            self.set_state(self.row_of[name], self.states[self.row_of[name]])
+        before, self.kept_free = self.kept_free, frozenset(names)
+        for name, row in self.row_of.items():
+            if (name in before) is not (name in self.kept_free):
+                self.set_state(row, self.states[row])
 
     def is_claimed(self, host: int) -> bool:
         """Whether anything runs on row `host`, or is to run there when its task ends."""
