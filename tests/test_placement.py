@@ -45,6 +45,8 @@ EXAMPLES: Mapping[str, Case] = {
         need(min_hardware_version=20), host(hardware_version=20), host(hardware_version=19),
     ),
     "CPUGeneration": (need(min_cpu_generation=3), host(cpu_generation=3), host(cpu_generation=2)),
+    "VMotionNetwork": (need(live=True), host(), host(vmotion_fault="VMotionNotConfigured")),
+    "VMotionLink": (need(live=True), host(), host(vmotion_fault="VMotionLinkDown")),
     "Datastore": (
         need(datastores=("fast", "slow")), host(datastores=("x", "slow")), host(datastores=("x",)),
     ),

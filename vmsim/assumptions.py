@@ -9,6 +9,7 @@ import dataclasses
 from vmsim import chance_schema, ha_schema, sources, timing
 from vmsim.durations import Durations
 from vmsim.loading import Plan
+from vmsim.vmotion import assumed
 
 
 def assumptions(plan: Plan) -> list[str]:
@@ -25,7 +26,7 @@ def assumptions(plan: Plan) -> list[str]:
         f"vGPU VMs {'can' if policies.vgpu_hot_migrate else 'cannot'} be live-migrated; "
         "DirectPath I/O VMs cannot",
         *ha_schema.said(ha_schema.settings(spec.high_availability)),
-        "at most 8 concurrent migrations per host (4 below 10 Gbit/s)",
+        *assumed(plan.vmotion),
         *timing.said(plan),
         *chance_schema.said(spec.failures, spec.maintenance_calendar, spec.guests),
         *sources.said(plan.workload),

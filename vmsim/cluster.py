@@ -74,6 +74,7 @@ class Cluster:
             return
         self._waits_no_more(key, requirement)
         guest = fleet.enrol(key, self._settled(requirement, row))
+        guest.stores = requirement.datastores
         if power_on and has_room:
             fleet.reserve(guest, row)
         fleet.start(guest, Verb.CREATE, row, Cause.USER)

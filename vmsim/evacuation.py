@@ -8,6 +8,7 @@ the eviction policy is a parameter of every run.
 from enum import StrEnum
 
 from vmsim.objects import PowerState
+from vmsim.vmotion import Devices, Traits, VMotion
 
 EVICTION_POLICY = "AutomaticVMEvictionPolicy"
 RESTART_POLICY = "BestEffortRestartPolicy"
@@ -43,6 +44,23 @@ def is_movable(devices: tuple[tuple[str, int], ...], *, vgpu_hot_migrate: bool) 
     DirectPath I/O never can; vGPU only where the vCenter setting `vgpu.hotmigrate.enabled` is on.
     """
     return all(vgpu_hot_migrate and not is_passthrough(name) for name, _ in devices)
+
+
+def hindrance(
+    devices: Devices, traits: Traits, vmotion: VMotion, stun_s: float, *, hot: bool
+) -> str:
+    """Why a VM cannot be migrated live, whatever the hosts are like, as vSphere calls it, or ''.
+
+    `hot` is `vgpu.hotmigrate.enabled`; `stun_s` is how long its vGPUs would stop the VM.
+    """
+    if not is_movable(devices, vgpu_hot_migrate=hot):
+        return "DisallowedMigrationDeviceAttached"
+    if traits.pinned:
+        return "AffinityConfigured"
+    if stun_s > vmotion.stun_limit_s:
+        what = f"its vGPUs would stop it for {stun_s:.1f} s, more than {vmotion.stun_limit_s:g} s"
+        return f"DisallowedMigrationDeviceAttached: {what}"
+    return ""
 
 
 def disposition(

@@ -9,7 +9,7 @@ when it starts. A powered-off VM holds none, except between a creation and its p
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vmsim.actions import ABSENT, Cause, Fault, Observed, PowerOffMode, Task, Verb
@@ -54,6 +54,7 @@ class Guest(Observed):
     serial: int = 0
     lost_power: bool = False
     evicted_from: str = ""
+    stores: tuple[str, ...] = ()
     refused: str = ""
     off_mode: PowerOffMode = PowerOffMode.TRY_SOFT
 
@@ -136,6 +137,10 @@ class Fleet:
         task = Task(verb, guest.key, guest.host, host, cause, *size, datastore)
         if verb is Verb.MIGRATE:
             task.class_name, task.devices = requirement.class_name, requirement.devices
+            if requirement.datastores and not datastore:
+                task.from_datastore = requirement.datastores[0]
+                anywhere = replace(requirement, datastores=guest.stores)
+                task.datastore = datastore_on(destination, anywhere)
         if verb is Verb.POWER_OFF and self.guest_times is not None:
             task.mode = guest.off_mode if cause is Cause.USER else PowerOffMode.TRY_SOFT
             task.lasts_s = self.guest_times.power_off_s(guest.key, task.mode)
@@ -215,6 +220,8 @@ class Fleet:
         self._move_to(guest, guest.bound_for)
 
     def _arrived(self, guest: Guest, task: Task) -> None:
+        if task.from_datastore:
+            self.enrol(guest.key, replace(guest.requirement, datastores=(task.datastore,)))
         if guest.target >= 0:
             self._release(guest)
             guest.claim, guest.target = guest.target, -1

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from vmsim import chance_schema, documents, ha_schema
+from vmsim import chance_schema, documents, ha_schema, vmotion_schema
 from vmsim.arrivals import Row, kinds, read_recording
 from vmsim.documents import Document
 from vmsim.editions import EDITIONS
@@ -111,8 +111,8 @@ class _Loader:
         self._check_kinds()
         warnings: list[Problem] = []
         if not self.problems:
-            edition = EDITIONS[spec.edition]
-            self.problems, warnings = preflight(manifests, edition, spec.verdict)
+            self.problems, warnings = preflight(manifests, EDITIONS[spec.edition], spec.verdict)
+            warnings += vmotion_schema.warnings(spec.vmotion, hosts)
         if self.problems:
             order = {document: index for index, document in enumerate([self.document.file])}
             self.problems.sort(key=lambda p: (order.get(p.file, 1), p.file, p.line))

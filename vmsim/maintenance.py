@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 
 from vmsim.actions import Cause, Fault, Verb
 from vmsim.cluster import ClusterPolicy
-from vmsim.evacuation import Disposition, disposition, is_movable
+from vmsim.evacuation import Disposition, disposition, hindrance
 from vmsim.fleet import Fleet, Guest
 from vmsim.hosts import HostStates, Refused
 from vmsim.objects import HostState, PowerState
+from vmsim.placement import live
 from vmsim.ports import HostCommand, Plant
 from vmsim.vmotion import concurrent
 
@@ -137,26 +138,36 @@ class Maintenance:
             guest.evicted_from = guest.host
             self._fleet.start(guest, Verb.POWER_OFF, -1, Cause.EVACUATION)
         elif step is Disposition.BLOCK:
-            return "DisallowedMigrationDeviceAttached"
+            return self._hindrance(guest)
         elif step is Disposition.MIGRATE and may_migrate:
             return str(self._migrate(guest) or "")
         return ""
 
     def _disposition(self, guest: Guest) -> Disposition:
-        requirement = guest.requirement
-        hot = self._policy.vgpu_hot_migrate
         return disposition(
             guest.power,
-            movable=is_movable(requirement.devices, vgpu_hot_migrate=hot),
+            movable=not self._hindrance(guest),
             eviction=self._policy.eviction,
-            policies=requirement.policies,
+            policies=guest.requirement.policies,
         )
+
+    def _hindrance(self, guest: Guest) -> str:
+        """Why the guest cannot be migrated live, whatever the hosts are like, or ''."""
+        requirement, model = guest.requirement, self._policy.vmotion
+        traits = model.traits(guest.key, requirement.class_name)
+        stun_s = model.stun_s(traits, requirement.devices, requirement.memory_mib)
+        hot = self._policy.vgpu_hot_migrate
+        return hindrance(requirement.devices, traits, model, stun_s, hot=hot)
 
     def _migrate(self, guest: Guest) -> Fault | None:
         """Start the guest's live migration, or tell why no host takes it."""
-        generation = max(guest.requirement.min_cpu_generation, guest.generation)
-        requirement = replace(guest.requirement, min_cpu_generation=generation)
+        source = self._fleet.inventory.hosts[guest.row]
+        if source.vmotion_fault:
+            return Fault(source.vmotion_fault, f"at the source, host {source.name}")
+        requirement = live(guest.requirement, guest.generation)
         row = self._fleet.place(requirement)
+        if row < 0 and self._policy.vmotion.storage:
+            row = self._fleet.place(replace(requirement, datastores=guest.stores))
         if row < 0:
             return self._fleet.refuse(guest, Verb.MIGRATE, requirement)
         self._fleet.start(guest, Verb.MIGRATE, row, Cause.EVACUATION)

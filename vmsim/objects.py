@@ -38,6 +38,7 @@ class HostSpec:
 
     `cpu_mhz` is the clock of one core; `devices` counts the units of each device on the host, by
     the name that classes ask for (a vGPU profile, or `vendorID:deviceID` for DirectPath I/O).
+    `vmotion_fault` is why it takes no part in live migrations, as vSphere calls that, or ''.
     `rack` is what it shares power and network with ('' if unknown).
     """
 
@@ -52,6 +53,7 @@ class HostSpec:
     cpu_generation: int = 0
     hardware_version: int = 21
     datastores: tuple[str, ...] = ("datastore-1",)
+    vmotion_fault: str = ""
     rack: str = ""
 
 

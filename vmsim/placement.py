@@ -11,7 +11,8 @@ the hosts that were touched since it was last asked; every host where a must rul
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -62,6 +63,7 @@ class Requirement:
     only_host: str = ""
     policies: tuple[str, ...] = ()
     class_name: str = ""
+    live: bool = False
     rules: tuple[Rule, ...] = ()
     lifetime_s: float = 0.0
 
@@ -71,6 +73,13 @@ class Requirement:
         if not self.lifetime_s:
             return LIFETIME_CLASSES
         return 1 + sum(1 for below_s in LIFETIME_BELOW_S if self.lifetime_s >= below_s)
+
+
+@lru_cache(maxsize=4096)
+def live(requirement: Requirement, generation: int) -> Requirement:
+    """What a VM that runs asks of the target of a live migration: the CPU it was started on."""
+    newest = max(requirement.min_cpu_generation, generation)
+    return replace(requirement, min_cpu_generation=newest, live=True)
 
 
 def needs(requirement: Requirement, inventory: Inventory) -> Needs:
@@ -129,6 +138,12 @@ def _reaches_datastore(requirement: Requirement, inventory: Inventory, row: int)
     return any(name in requirement.datastores for name in inventory.hosts[row].datastores)
 
 
+def _vmotion_filter(name: str, fault: str) -> Filter:
+    """Refuses hosts that cannot take part in live migrations for this reason."""
+    passes = _by_host(lambda vm, hosts, row: hosts.hosts[row].vmotion_fault != fault)
+    return Filter(name, fault, True, lambda vm: vm.live, passes)
+
+
 def _devices_free(requirement: Requirement, inventory: Inventory, rows: Rows) -> Mask:
     free: Mask = np.ones(len(inventory.open[rows]), dtype=bool)
     for name, units in requirement.devices:
@@ -174,6 +189,8 @@ FILTERS = (
         lambda vm: vm.min_cpu_generation > 0,
         _by_host(lambda vm, hosts, row: hosts.hosts[row].cpu_generation >= vm.min_cpu_generation),
     ),
+    _vmotion_filter("VMotionNetwork", "VMotionNotConfigured"),
+    _vmotion_filter("VMotionLink", "VMotionLinkDown"),
     Filter(
         "Datastore",
         "CannotAccessVmDisk",

@@ -19,7 +19,7 @@ from vmsim.objects import HostSpec
 from vmsim.problems import Problem
 from vmsim.scenario import Cluster, Entry, Host, Scenario, Workload
 from vmsim.vmotion import VMotion
-from vmsim.vmotion_schema import parameters
+from vmsim.vmotion_schema import FAULTS, parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ def expand(host: Host, cluster: Cluster | None = None) -> Iterator[HostSpec]:
             cpu_mhz=host.mhz,
             memory_mib=host.memory,
             nic_mbps=host.nic_mbps,
+            vmotion_fault=FAULTS.get(host.vmotion, ""),
             devices=dict(host.devices),
             cpu_generation=generation,
             hardware_version=host.hardware_version,

@@ -122,6 +122,8 @@ class Host(Strict):
     """As in `256Gi`."""
     nic_mbps: int = Field(default=25_000, ge=100)
     """Speed of the vMotion network card."""
+    vmotion: Literal["on", "off", "linkDown"] = "on"
+    """Whether it can migrate live: not without a vMotion network (off), nor while that is down."""
     devices: dict[str, Annotated[int, Field(ge=0)]] = {}
     """Units by device name: a vGPU profile, or `0x10de:0x1eb8` (vendor:device)."""
     cpu_generation: int = Field(default=0, ge=0)

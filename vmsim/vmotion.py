@@ -152,6 +152,28 @@ def framebuffer_gib(devices: Devices) -> float:
     return float(sum(int(size.group(1)) * units for size, units in sizes if size))
 
 
+def assumed(model: VMotion) -> list[str]:
+    """What a live migration takes for granted, in sentences with the sources of the defaults."""
+    network, rules, limits, usual = model.network, model.rules, model.limits, model.defaults
+    streams = f"{network.streams}" if network.streams else "as many as the card needs"
+    form = "saturating" if rules.saturating else "linear"
+    held = f"at {rules.sdps_share:g} of the link" if rules.sdps else "never"
+    return [
+        f"migrations share each card max-min fair, {network.efficiency:g} of its speed (a choice); "
+        f"streams of {network.stream_mbps:g} Mbit/s (vSphere Blog 2019/09), {streams}",
+        f"pre-copy: {form} dirty set, switchover within {rules.switchover_s:g} s, at most "
+        f"{rules.max_rounds} rounds and {rules.max_sent:g} times the memory (Akoush 2010); guests "
+        f"are slowed down {held}; fixed stun {model.fixed_stun_s:g} s",
+        f"units at a time: host {limits.host}, network {limits.network_fast} "
+        f"({limits.network_slow} below 10 Gbit/s), datastore {limits.datastore}; vMotion costs 1, "
+        "with its disks 4, 1 and 16 (vSphere 6.7 documentation)",
+        f"VMs write {usual.dirty_mib_s:g} MiB/s over {usual.working_set_share:g} of their memory "
+        f"(no vSphere source); classes and VMs that differ: {len(model.classes)}, {len(model.vms)}",
+        f"a vGPU stops its VM as in the vSphere documentation's table {model.stun_fit}, at most "
+        f"{model.stun_limit_s:g} s; storage moves {'too' if model.storage else 'never'}",
+    ]
+
+
 def concurrent(nic_mbps: int, limits: Limits) -> int:
     """vMotions that a host takes part in at a time."""
     return min(limits.host // VMOTION.host, limits.network(nic_mbps) // VMOTION.network)

@@ -5,17 +5,30 @@ what VMs do to their memory: all of them, those of a class, or one VM. Defaults 
 `vmsim.vmotion`, which names their sources.
 """
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from vmsim.bandwidth import Network
+from vmsim.objects import HostSpec
 from vmsim.precopy import Rules
+from vmsim.problems import Problem
 from vmsim.schema import Duration, MemoryMib, Strict
-from vmsim.vmotion import STUN_FITS, Limits, Traits, VMotion
+from vmsim.vmotion import (
+    RECOMMENDED_NIC_MBPS,
+    STUN_FITS,
+    Limits,
+    Traits,
+    VMotion,
+    concurrent,
+)
 
 NETWORK, RULES, LIMITS, TRAITS, VMOTION = Network(), Rules(), Limits(), Traits(), VMotion()
+FAULTS = {"off": "VMotionNotConfigured", "linkDown": "VMotionLinkDown"}
+"""Why a host takes no part in live migrations, by the word of its field `vmotion`."""
+
 LEAST_MBPS = 250
 """What vMotion needs for each migration at a time ("vMotion Networking Requirements", vSphere
 documentation 6.0 to 8.0)."""
@@ -158,3 +171,42 @@ def _traits(part: Strict) -> dict[str, Any]:
     names = {"dirty_mib_per_s": "dirty_mib_s", "disk": "disk_mib"}
     said = {name: getattr(part, name) for name in type(part).model_fields}
     return {names.get(name, name): value for name, value in said.items() if value is not None}
+
+
+def warnings(block: Vmotion, hosts: Sequence[HostSpec]) -> list[Problem]:
+    """What vSphere would warn of, and what would end in long stops: one of a kind, with a host."""
+    model = parameters(block)
+    slowest = min((host for host in hosts if not host.vmotion_fault), key=_speed, default=None)
+    if slowest is None:
+        return []
+    found = _slow_links(model, slowest)
+    rate = model.network.link_mib_s(slowest.nic_mbps)
+    named = [("defaults", model.defaults), *(("classes." + k, v) for k, v in model.classes.items())]
+    named += [("vms." + key, replace(model.defaults, **own)) for key, own in model.vms.items()]
+    for name, traits in named:
+        if traits.dirty_mib_s >= rate and not model.rules.sdps:
+            what = (
+                f"VMs write {traits.dirty_mib_s:g} MiB/s, and host {slowest.name} sends "
+                f"{rate:.0f} at most: the copying never catches up, and stops the VM for long"
+            )
+            where = f"spec.vmotion.{name}.dirtyMibPerS"
+            found.append(Problem(what, where, hint="turn preCopy.sdps on, or expect the downtime"))
+    return found
+
+
+def _slow_links(model: VMotion, slowest: HostSpec) -> list[Problem]:
+    """Whether the slowest card is below what vSphere recommends, or demands per migration."""
+    where = "spec.clusters.hosts.nicMbps"
+    name, mbps = slowest.name, slowest.nic_mbps
+    if mbps < RECOMMENDED_NIC_MBPS:
+        what = f"VMotionLinkCapacityLow: host {name} has {mbps} Mbit/s for vMotion"
+        return [Problem(what, where, hint=f"vSphere recommends {RECOMMENDED_NIC_MBPS}")]
+    at_once = concurrent(mbps, model.limits)
+    if mbps * model.network.share < at_once * LEAST_MBPS:
+        what = f"host {name} has less than {LEAST_MBPS} Mbit/s for each of {at_once} migrations"
+        return [Problem(what, where, hint="lower vmotion.limits, or take a faster card")]
+    return []
+
+
+def _speed(host: HostSpec) -> int:
+    return host.nic_mbps
