@@ -8,8 +8,10 @@ import pytest
 import test_affinity
 import test_placement
 import test_policies
+import test_upgrade
 
-from vmsim import affinity, conflicts, placement, policies
+from vmsim import affinity, conflicts, placement, policies, upgrade
+from vmsim.cluster import Cluster
 from vmsim.inventory import Inventory
 from vmsim.placement import Requirement
 
@@ -29,6 +31,11 @@ def the_first(rules: Any, vms: Any) -> Any:
     left = tuple(rule for rule in rules if rule.must)
     reason = conflicts.contradiction(left, vms)
     return conflicts.Conflict(left, reason) if reason else None
+
+
+def all_at_once(plan: Any, stages: Any) -> list[str]:
+    """Whatever waits is begun."""
+    return [host for host in plan.hosts if stages[host] is upgrade.Stage.WAITING]
 
 
 BREAKS: dict[str, tuple[Any, str, Any, Callable[[], Any]]] = {
@@ -54,6 +61,20 @@ BREAKS: dict[str, tuple[Any, str, Any, Callable[[], Any]]] = {
     "VMs apart are not counted against the hosts": (
         conflicts, "_crowded", lambda members, group_of, hosts: "",
         test_affinity.test_conflict_is_found_only_where_no_arrangement_is_and_is_minimal,
+    ),
+    "an upgrade takes more hosts than it may": (
+        test_upgrade, "next_hosts", all_at_once,
+        test_upgrade.test_never_more_hosts_than_allowed_are_begun,
+    ),
+    "an upgrade begins with all hosts at once": (
+        upgrade, "next_hosts", all_at_once,
+        test_upgrade.test_eight_hosts_one_after_another_take_eight_times_as_long_as_one,
+    ),
+    "room wakes nobody": (
+        Cluster, "use_room", lambda self: None,
+        lambda: test_upgrade.test_vm_that_waits_for_its_own_host_is_down_until_it_is_tried_again(
+            True, 1905.0
+        ),
     ),
 }  # fmt: skip
 """By what is broken: the module, the name in it, the broken function, the check that notices."""

@@ -257,6 +257,6 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
 
 RECORD_KINDS = (
     *_HANDLERS, "OutageBegan", "OutageEnded", "MaintenanceFailed", "PrimaryElected", "Refused",
-    "End",
+    "UpgradeStarted", "HostRemediated", "HostSkipped", "UpgradeFinished", "End",
 )  # fmt: skip
 """Every kind of record that a run may write."""

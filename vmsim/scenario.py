@@ -24,6 +24,7 @@ from vmsim.evacuation import Eviction
 from vmsim.ha_schema import FailHost, HighAvailability
 from vmsim.rules import Verdict
 from vmsim.schema import Duration, MemoryMib, Strict
+from vmsim.upgrade_schema import RollingUpgrade
 from vmsim.vmotion_schema import Vmotion
 
 GROUP = "vmsim.dev/"
@@ -347,6 +348,8 @@ class Spec(Strict):
     """Kubernetes manifests applied at the start, in order: files, or objects as they are."""
     timeline: list[Entry] = []
     """What happens; entries with `at` in the order of time."""
+    upgrade: list[RollingUpgrade] = []
+    """See RollingUpgrade."""
     workload: list[Workload] = []
     """Many VMs alike."""
     guests: list[Guests] = []

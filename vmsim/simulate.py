@@ -42,6 +42,8 @@ from vmsim.rng import stream
 from vmsim.scenario import Entry, Maintenance
 from vmsim.timing import retry_policy
 from vmsim.trace import Record, Trace
+from vmsim.upgrade import Upgrade
+from vmsim.upgrade_schema import RollingUpgrade
 
 
 class System:
@@ -104,6 +106,8 @@ class System:
             self.api.apply(manifest)
         self.env.process(self._timeline())
         self.chance.begin()
+        for block in self.plan.scenario.spec.upgrade:
+            self._later(block.at, partial(self._upgrade, block))
 
     def run(self) -> list[Verdict]:
         """Run from the beginning to the end of the scenario, and judge its expectations."""
@@ -181,6 +185,12 @@ class System:
                 # A sum of floats may be past its second by a hair, and a delay is never negative.
                 yield self.env.timeout(max(0.0, planned.entry.at - self.env.now))
                 self.perform(planned.entry, planned.manifests)
+
+    def _upgrade(self, block: RollingUpgrade) -> None:
+        """Start the upgrade of the hosts that are there now."""
+        there = self.fleet.inventory.row_of
+        hosts = [host for host in self.fleet.inventory.hosts if host.name in there]
+        Upgrade(block.plan(hosts), self.hosts, self.trace, self._later).start()
 
     def _follow_events(self) -> None:
         waiting = [planned for planned in self.plan.timeline if planned.entry.after]
