@@ -353,6 +353,17 @@ def test_new_primary_counts_the_attempts_anew() -> None:
     assert failed == [0, 2 * MIN, 6 * MIN, *again]
 
 
+def test_attempt_under_way_is_the_first_of_the_new_primary() -> None:
+    made = world(hosts(3), faults=[NEVER_ON], primaries=("esx-3",))
+    made.inventory.keep_free(["esx-3"])
+    fill(made, 1)
+    begun = crash(made)
+    made.until(begun + 30)
+    crash(made, "esx-3")
+    made.settle()
+    assert times(made, begun + 1, "TaskFailed")[:2] == [37.0, 37.0 + 120 + 10]
+
+
 def test_host_that_fails_while_it_takes_a_vm_costs_no_attempt() -> None:
     made = world(hosts(3, cpu_cores=100))
     made.inventory.keep_free(["esx-3"])

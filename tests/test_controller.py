@@ -253,7 +253,7 @@ def test_resync_has_the_period_of_its_edition(edition: str, resync_s: float) -> 
 
 
 def test_vm_on_a_failed_host_is_waited_for_in_2026() -> None:
-    made = applied(policies={"highAvailability": False})
+    made = applied(highAvailability={"enabled": False})
     made.system.hosts.fail("esx-1")
     made.until(200)
     before = len(retries(made))

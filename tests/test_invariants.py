@@ -211,7 +211,8 @@ class Play:
         guest = fleet.guests.get(key)
         if wanted is ON and seen.power is not ON:
             assert guest is not None
-            assert fleet.place(guest.requirement) == -1, f"{key} fits and is {seen.power}"
+            asked = self.system.cluster._startable(guest)  # evicted: maybe its own host only
+            assert fleet.place(asked) == -1, f"{key} fits and is {seen.power}"
         elif wanted is SUSPENDED:
             assert seen.power in (SUSPENDED, OFF)
         else:

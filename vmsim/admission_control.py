@@ -2,8 +2,8 @@
 
 vCenter asks before a VM is powered on, and before a host is emptied; restarts by HA pass. What
 counts is reserved, not used: by VMs that run, are being powered on, or lost their host and are not
-back yet (vCenter takes these for running), each with what it reserves. A host counts while it is in its cluster and not in maintenance, so one that failed still counts
-until it is removed; one that is being emptied does not, and a dedicated failover host does.
+back yet (vCenter takes these for running). A host counts while it is in its cluster and not in
+maintenance, so one that failed counts until it is removed; one that is being emptied does not.
 """
 
 from collections import Counter

@@ -130,7 +130,7 @@ class Availability:
             return
         self._hold(cluster)
         for restart in self._of(cluster):
-            restart.attempts = 0
+            restart.attempts = int(restart.runs)
             restart.due_s = min(restart.due_s, self._held_until[cluster])
         later = self._env.timeout(self._settings.detection.election_s)
         assert later.callbacks is not None
