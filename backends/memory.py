@@ -48,11 +48,21 @@ class MemoryPlant:
     effects: Effects | None = None
     vmotion: VMotion = DEFAULT_VMOTION
     migrations: Migrations = field(init=False)
+    _fixed_s: dict[Verb, float] = field(init=False)
     _moving: dict[int, _Run] = field(default_factory=dict)
     _on_host: dict[str, dict[int, _Run]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.migrations = Migrations(self.env, self.vmotion, self.host, self._moved)
+        parameters = self.durations
+        self._fixed_s = {
+            Verb.CREATE: parameters.create_s,
+            Verb.POWER_ON: parameters.power_on_s,
+            Verb.POWER_OFF: parameters.power_off_s,
+            Verb.SUSPEND: parameters.suspend_s,
+            Verb.MIGRATE: parameters.migrate_s,
+            Verb.DESTROY: parameters.destroy_s,
+        }
 
     def start(self, task: Task, ended: TaskEnded) -> None:
         """See `vmsim.ports.Plant`. A task without duration ends before this returns."""
@@ -105,16 +115,7 @@ class MemoryPlant:
         """Seconds that the task takes; of a migration, what it takes beside the copying."""
         if task.lasts_s >= 0.0:
             return task.lasts_s
-        parameters = self.durations
-        fixed: dict[Verb, float] = {
-            Verb.CREATE: parameters.create_s,
-            Verb.POWER_ON: parameters.power_on_s,
-            Verb.POWER_OFF: parameters.power_off_s,
-            Verb.SUSPEND: parameters.suspend_s,
-            Verb.MIGRATE: parameters.migrate_s,
-            Verb.DESTROY: parameters.destroy_s,
-        }
-        return fixed[task.verb]
+        return self._fixed_s[task.verb]
 
     def _moved(self, move: Move) -> None:
         run = self._moving[move.serial]

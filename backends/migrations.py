@@ -337,8 +337,25 @@ def _reached(links: list[Link]) -> list[Move]:
     return [found[serial] for serial in sorted(found)]
 
 
+def _equal_share(moves: list[Move]) -> float:
+    """The rate of all when they leave one host, and neither targets nor ceilings hold them back."""
+    out = moves[0].source.out
+    level = out.capacity / len(moves)
+    for move in moves:
+        into = move.target.into
+        held = level > move.ceiling or level * len(into.moves) > into.capacity
+        if held or move.source.out is not out:
+            return 0.0
+    return level
+
+
 def _rates(moves: list[Move]) -> list[float]:
-    """The max-min fair rates of migrations that share links with nobody else."""
+    """The max-min fair rates of migrations that share links with nobody else.
+
+    Most often one card holds all of them back, and they share it equally; that is seen at once.
+    """
+    if moves and (level := _equal_share(moves)):
+        return [level] * len(moves)
     number: dict[int, int] = {}
     capacity: list[float] = []
     flows = []

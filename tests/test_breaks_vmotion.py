@@ -65,7 +65,7 @@ SETTLE = bandwidth._settle
 REACHED = migrations._reached
 LEAVE = migrations.Migrations._leave_links
 DROP = migrations.Migrations.drop
-FAIR = migrations.fair_rates
+RATES = migrations._rates
 
 
 def last_round_is_forgotten(copy: Any, progress: Any, rate: float, *for_s: float) -> Any:
@@ -75,6 +75,10 @@ def last_round_is_forgotten(copy: Any, progress: Any, rate: float, *for_s: float
 
 def everybody_gets_all(flows: Any, capacity: Any) -> list[float]:
     return [float(capacity[flow.out]) for flow in flows]
+
+
+def all_of_the_card(moves: Any) -> list[float]:
+    return [float(move.source.out.capacity) for move in moves]
 
 
 def equal_shares_without_what_others_leave(flows: Any, capacity: Any) -> list[float]:
@@ -132,10 +136,11 @@ BREAKS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
         lambda copy, mib: DIRTIED(replace(copy, rules=replace(copy.rules, saturating=True)), mib),
         geometric),
     "the last copy takes no time": (migrations, "advance", last_round_is_forgotten, geometric),
-    "bandwidth is not shared": (migrations, "fair_rates", everybody_gets_all, evacuation),
+    "bandwidth is not shared": (migrations, "_rates", all_of_the_card, evacuation),
     "bandwidth is shared by nine tenths": (
-        migrations, "fair_rates",
-        lambda flows, capacity: [0.9 * rate for rate in FAIR(flows, capacity)], evacuation),
+        migrations, "_rates", lambda moves: [0.9 * rate for rate in RATES(moves)], evacuation),
+    "the quick way forgets the targets": (
+        migrations, "_equal_share", lambda moves: moves[0].source.out.capacity / len(moves), laws),
     "links carry more than they can": (migrations, "fair_rates", everybody_gets_all, laws),
     "the memory term of the stun is lost": (checks, "STUN_FITS", FITS, stun_tables),
     "nothing stops the rounds": (precopy, "_round", a_round_too_many, bounds),

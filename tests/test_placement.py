@@ -135,6 +135,8 @@ REFUSED_AS = {
     "Affinity": "RuleViolation",
     "HardwareVersion": "VirtualHardwareVersionNotSupported",
     "CPUGeneration": "FeatureRequirementsNotMet",
+    "VMotionNetwork": "VMotionNotConfigured",
+    "VMotionLink": "VMotionLinkDown",
     "Datastore": "CannotAccessVmDisk",
     "Device": "CannotAccessVmDevice",
     "Schedulable": "InvalidHostState",

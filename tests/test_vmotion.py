@@ -10,7 +10,6 @@ from builders import host
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends import migrations
 from backends.memory import MemoryPlant
 from backends.migrations import Link
 from vmsim import precopy
@@ -370,7 +369,12 @@ def check_rates(moves: Any, limit: int) -> None:
         assert total <= link.capacity * (1 + 1e-9)
     every = {move.serial: move for link in links for move in link.moves.values()}
     in_order = [every[serial] for serial in sorted(every)]
-    rates = migrations._rates(in_order)
+    number = {id(link): index for index, link in enumerate(links)}
+    flows = [
+        Flow(number[id(move.source.out)], number[id(move.target.into)], move.ceiling)
+        for move in in_order
+    ]
+    rates = fair_rates(flows, [link.capacity for link in links])
     assert [move.rate for move in in_order] == pytest.approx(rates, rel=1e-9)
 
 

@@ -22,10 +22,12 @@ from vmsim.vmotion import concurrent
 
 @dataclass(slots=True)
 class _Drain:
-    """A host being emptied: what holds it up, by VM, whether it may be emptied, whether it is
-    going in already, and whether it is due to be looked at in this instant."""
+    """A host being emptied: what holds it up, by VM, which VMs only wait for their turn to
+    migrate, whether it may be emptied, whether it is going in already, and whether it is due to
+    be looked at in this instant."""
 
     blockers: dict[str, str] = field(default_factory=dict)
+    in_line: set[str] = field(default_factory=set)
     admitted: bool = False
     entering: bool = False
     due: bool = False
@@ -114,9 +116,11 @@ class Maintenance:
         nic_mbps = self._fleet.inventory.hosts[row].nic_mbps
         free = concurrent(nic_mbps, self._policy.vmotion.limits) - moving
         for guest in list(residents.values()):
-            if guest.busy is None:
+            if guest.busy is None and (free > 0 or guest.key not in drain.in_line):
                 blocker = self._leave(guest, may_migrate=free > 0)
                 free -= guest.busy is Verb.MIGRATE
+                if guest.busy is None and not blocker:
+                    drain.in_line.add(guest.key)
                 if blocker:
                     blockers[guest.key] = blocker
         self._note_blockers(row, drain, blockers)
@@ -124,8 +128,10 @@ class Maintenance:
 
     def _held(self, row: int, drain: _Drain) -> dict[str, str]:
         """Why none of the running VMs may leave yet; once they may, it is not asked again."""
+        if drain.admitted:
+            return {}
         running = [vm for vm in self._fleet.residents[row].values() if vm.power is PowerState.ON]
-        fault = self.admits(row) if running and not drain.admitted else None
+        fault = self.admits(row) if running else None
         drain.admitted = fault is None
         return {} if fault is None else {vm.key: str(fault) for vm in running}
 
