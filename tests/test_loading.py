@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from vmsim.documents import Document, Lines
 from vmsim.evacuation import Eviction
 from vmsim.fold import RECORD_KINDS
-from vmsim.loading import Overrides, Plan, load
+from vmsim.loading import Overrides, Plan, load, plan
 from vmsim.objects import HostSpec
 from vmsim.problems import BadInput
 
@@ -379,3 +380,10 @@ def test_only_vms_are_patched_and_only_known_kinds_deleted(tmp_path: Path) -> No
         "s.yaml:9: spec.timeline[2].delete.kind: the server doesn't have a resource type "
         '"vmclasss" (did you mean "vmclass"?)',
     ]
+
+
+@pytest.mark.parametrize("path", sorted(Path("scenarios").glob("*.yaml")), ids=lambda p: p.stem)
+def test_scenario_resolved_for_a_trace_has_the_same_manifests(path: Path) -> None:
+    first = load(path)
+    again = plan(Document(first.resolved, "trace", Lines(1)), Path())
+    assert [manifest.raw for manifest in again.manifests] == [item.raw for item in first.manifests]

@@ -89,9 +89,9 @@ class Administration:
         if kind is FailureKind.CRASH or timeline.stops_s is None:
             return
         if timeline.stops_s:
-            self._hosts.later(timeline.stops_s, lambda: self._stop(row, failed))
+            self._hosts.later(timeline.stops_s, lambda: self._stop(row, kind, failed))
         else:
-            self._stop(row, failed)
+            self._stop(row, kind, failed)
 
     def recover(self, host: str) -> None:
         """The host is back; VMs that still belong to it can be reached again, as they are."""
@@ -158,12 +158,12 @@ class Administration:
         for guest in list(self._fleet.residents[row].values()):
             self._fleet.notify(guest, requested=False)
 
-    def _stop(self, row: int, failed: object) -> None:
+    def _stop(self, row: int, kind: FailureKind, failed: object) -> None:
         """HA stops the VMs of a host that is cut off, unless it recovered by now."""
         if self._failed.get(row) is failed:
             for guest in self._fleet.residents[row].values():
                 if guest.power is PowerState.ON:
-                    data = {"host": guest.host, "cause": Cause.RESTART.value}
+                    data = {"host": guest.host, "cause": kind.value}
                     self._fleet.trace.write("cluster", "VmTerminated", guest.key, data)
             self._lose(row, HostCommand.STOP_VMS)
 

@@ -305,22 +305,15 @@ class _Loader:
     ) -> dict[str, Any]:
         value = self.scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
         spec = value["spec"]
-        spec["manifests"] = [_inline(manifest) for manifest in manifests]
+        spec["manifests"] = [manifest.raw for manifest in manifests]
         for planned, entry in zip(timeline, spec["timeline"], strict=True):
             if planned.manifests:
-                items = [_inline(manifest) for manifest in planned.manifests]
+                items = [manifest.raw for manifest in planned.manifests]
                 entry["apply"] = {"apiVersion": "v1", "kind": "List", "items": items}
         for made, entry in zip(workload, spec["workload"], strict=True):
             if made.rows is not None:
                 entry["trace"] = {"rows": made.rows, "classes": entry["trace"]["classes"]}
         return value
-
-
-def _inline(manifest: Manifest) -> dict[str, Any]:
-    metadata = manifest.raw.get("metadata", {})
-    if manifest.namespace:
-        metadata = metadata | {"namespace": manifest.namespace}
-    return manifest.raw | {"metadata": metadata}
 
 
 def _part(document: Document, where: Loc) -> Document:

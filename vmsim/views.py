@@ -34,6 +34,7 @@ HOST_WORDS = {
     "EnteringMaintenance": "Ready,SchedulingDisabled",
     "Maintenance": "NotReady,SchedulingDisabled",
     "NotResponding": "NotReady",
+    "StorageLost": "NotReady",
 }
 AGE_STEPS = (
     ("m", "s", 600),
