@@ -12,16 +12,23 @@ from pydantic import BaseModel, PlainSerializer
 from rich.console import Console
 
 from backends import opened
-from vmsim import drs_schema, ha_schema, scenario, upgrade_schema, vmotion_schema
+from vmsim import (
+    drs_schema,
+    ha_schema,
+    pools_schema,
+    scenario,
+    upgrade_schema,
+    vmotion_schema,
+)
 from vmsim.console import Story, print_result
 from vmsim.loading import load
 from vmsim.running import How, run
 
 HERE = Path(__file__).parent
-MODULES = (scenario, vmotion_schema, ha_schema, drs_schema, upgrade_schema)
+MODULES = (scenario, vmotion_schema, ha_schema, drs_schema, pools_schema, upgrade_schema)
 PARTS = (
     "Spec", "Cluster", "Host", "Policies", "Retry", "Overcommit", "DurationsModel", "Entry",
-    "DrsBlock", "DrsRule", "RollingUpgrade",
+    "DrsBlock", "DrsRule", "ResourcePool", "RollingUpgrade",
     "Vmotion", "VmotionNetwork", "VmotionPreCopy", "VmotionLimits", "VmotionDefaults", "VmotionVm",
     "After", "Maintenance", "FailHost", "Patch", "HighAvailability", "HaDetection", "HaRestart",
     "HaAdmissionControl", "HaSlot", "HaPercent", "Workload", "Fault", "Expect",

@@ -8,9 +8,10 @@ import pytest
 import test_affinity
 import test_placement
 import test_policies
+import test_pools
 import test_upgrade
 
-from vmsim import affinity, conflicts, placement, policies, upgrade
+from vmsim import affinity, conflicts, placement, policies, pools, upgrade
 from vmsim.cluster import Cluster
 from vmsim.inventory import Inventory
 from vmsim.placement import Requirement
@@ -31,6 +32,12 @@ def the_first(rules: Any, vms: Any) -> Any:
     left = tuple(rule for rule in rules if rule.must)
     reason = conflicts.contradiction(left, vms)
     return conflicts.Conflict(left, reason) if reason else None
+
+
+def half_usage(tree: Any, resource: int, own: Any, capacity: int) -> Any:
+    """Pools forget what they borrow."""
+    found = pools.usage(tree, resource, own, capacity)
+    return {name: pools.Usage(one.reservation, one.used, 0) for name, one in found.items()}
 
 
 def all_at_once(plan: Any, stages: Any) -> list[str]:
@@ -65,6 +72,18 @@ BREAKS: dict[str, tuple[Any, str, Any, Callable[[], Any]]] = {
     "an upgrade takes more hosts than it may": (
         test_upgrade, "next_hosts", all_at_once,
         test_upgrade.test_never_more_hosts_than_allowed_are_begun,
+    ),
+    "a pool lends what it has lent already": (
+        pools, "owed", lambda tree, resource, own: {"": 0, **{p.name: 0 for p in tree}, **own},
+        test_pools.test_without_limits_a_vm_is_admitted_exactly_if_so_much_is_unreserved,
+    ),
+    "a pool's usage is not its own": (
+        test_pools, "usage", half_usage,
+        test_pools.test_reservation_and_what_the_parent_lends_is_owed_or_left,
+    ),
+    "every VM is admitted to its pool": (
+        pools.Ledger, "admits", lambda *ignored: True,
+        test_pools.test_admitted_vms_never_make_a_pool_owe_more_than_it_may,
     ),
     "an upgrade begins with all hosts at once": (
         upgrade, "next_hosts", all_at_once,

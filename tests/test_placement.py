@@ -25,6 +25,7 @@ from vmsim.placement import (
     summary,
 )
 from vmsim.policies import BUILT_IN
+from vmsim.pools import Allocation, Ledger, Pool
 
 Case = tuple[Requirement, HostSpec, HostSpec]
 """A requirement, a host that the filter accepts, and one that it refuses."""
@@ -41,6 +42,8 @@ EXAMPLES: Mapping[str, Case] = {
     "VMHostRule": (need(rules=(KEPT_ON,)), host("esx-1"), host("esx-2")),
     "AntiAffinity": (need(rules=(APART,)), host(), host("apart")),
     "Affinity": (need(rules=(TOGETHER,)), host(), host("together")),
+    "PoolCPU": (need(cpu_reservation_mhz=9, pool="p"), host("pooled"), host("spent")),
+    "PoolMemory": (need(memory_reservation_mib=9, pool="p"), host("pooled"), host("spent")),
     "HardwareVersion": (
         need(min_hardware_version=20), host(hardware_version=20), host(hardware_version=19),
     ),
@@ -81,7 +84,8 @@ BY_NAME = {filter_.name: filter_ for filter_ in FILTERS}
 def alone(spec: HostSpec) -> Inventory:
     """An inventory with that host only; "closed" is in maintenance, "taken" has no GPU left.
 
-    "apart" has another member of the rule, "together" has none, but a second host that is closed.
+    "apart" has another member of the rule, "together" has none, but a second host that is
+    closed. "pooled" is in a cluster whose pool has 9 left, "spent" where it has nothing left.
     """
     found = inventory([spec])
     declare((APART, TOGETHER), found)
@@ -91,6 +95,10 @@ def alone(spec: HostSpec) -> Inventory:
         found.add([host("elsewhere")])
         found.claim(needs(need(cpus=0, memory_mib=0, rules=(TOGETHER,)), found), 1)
         found.set_state(1, HostState.MAINTENANCE)
+    if spec.name in ("pooled", "spent"):
+        own = Allocation(9, expandable=False)
+        found.pools = Ledger((Pool("p", cpu=own, memory=own),))
+        found.pools.take("cluster-1", "p", (9, 9) if spec.name == "spent" else (0, 0))
     if spec.name == "closed":
         found.set_state(0, HostState.MAINTENANCE)
     if spec.name == "taken":
@@ -130,6 +138,8 @@ def test_host_that_only_this_filter_rejects_is_not_chosen(name: str) -> None:
 
 REFUSED_AS = {
     "OwnHost": "RestartOnCurrentHostRequired",
+    "PoolCPU": "InsufficientCpuResourcesFault",
+    "PoolMemory": "InsufficientMemoryResourcesFault",
     "VMHostRule": "VmHostAffinityRuleViolation",
     "AntiAffinity": "RuleViolation",
     "Affinity": "RuleViolation",
@@ -160,6 +170,8 @@ def test_filter_of_some_rows_equals_the_filter_of_all_at_those_rows(filter_: Fil
     requirement, good, bad = EXAMPLES[filter_.name]
     found = inventory([good, *(replace(bad, name=name) for name in "abc")])
     found.set_state(2, HostState.MAINTENANCE)
+    own = Allocation(9, expandable=False)
+    found.pools = Ledger((Pool("p", cpu=own, memory=own),))
     declare((APART, TOGETHER), found)
     for row, rule in ((0, APART), (3, TOGETHER)):
         found.claim(needs(need(cpus=0, memory_mib=0, rules=(rule,)), found), row)

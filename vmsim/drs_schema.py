@@ -12,6 +12,7 @@ from vmsim.affinity import OF_HOSTS, Kind, Rule
 from vmsim.drs import Drs
 from vmsim.kinds import did_you_mean
 from vmsim.policies import names
+from vmsim.pools_schema import ResourcePool
 from vmsim.schema import Strict
 
 
@@ -69,6 +70,8 @@ class DrsBlock(Strict):
 
     rules: list[DrsRule] = []
     """See DrsRule; the first of two that disagree wins."""
+    pools: list[ResourcePool] = []
+    """See ResourcePool; a parent comes before its pools."""
 
     @model_validator(mode="after")
     def _distinct(self) -> "DrsBlock":
@@ -81,4 +84,6 @@ class DrsBlock(Strict):
 
     def drs(self) -> Drs:
         """The block as the cluster role knows it."""
-        return Drs(tuple(rule.rule() for rule in self.rules))
+        return Drs(
+            tuple(rule.rule() for rule in self.rules), tuple(pool.pool() for pool in self.pools)
+        )

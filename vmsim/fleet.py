@@ -39,7 +39,8 @@ class Guest(Observed):
     """A VM on a host. `row` is where it is, `claim` and `target` are rows with claimed room
     (-1: none): `claim` for running where it is, `target` for the task under way. `generation` is
     the CPU generation it was powered on with: a live migration must find the same or a newer.
-    `bound_for` is the row on which it is, or was, created."""
+    `bound_for` is the row on which it is, or was, created. `charged` is the cluster in which its
+    pool stands for its reservations, or ''."""
 
     key: str = ""
     requirement: Requirement = NOTHING
@@ -57,6 +58,7 @@ class Guest(Observed):
     stores: tuple[str, ...] = ()
     refused: str = ""
     off_mode: PowerOffMode = PowerOffMode.TRY_SOFT
+    charged: str = ""
 
 
 class Fleet:
@@ -155,6 +157,7 @@ class Fleet:
         self.inventory.claim(guest.shape.needs, row)
         guest.claim = row
         guest.reserved = True
+        self._account(guest)
 
     def unreserve(self, guest: Guest) -> None:
         """Give back what `reserve` took."""
@@ -265,6 +268,7 @@ class Fleet:
             assert guest.shape is not None
             self.inventory.release(guest.shape.needs, guest.target)
             guest.target = -1
+            self._account(guest)
             self.on_room()
         elif task.verb in (Verb.CREATE, Verb.POWER_ON):
             guest.reserved = False
@@ -283,12 +287,26 @@ class Fleet:
             guest.claim = row
         else:
             guest.target = row
+        self._account(guest)
+
+    def _account(self, guest: Guest) -> None:
+        """Charge the guest's reservations to its pool once while it holds room anywhere."""
+        row = max(guest.claim, guest.target)
+        pools = self.inventory.pools
+        if pools is None or (row >= 0) is bool(guest.charged):
+            return
+        vm, sign = guest.requirement, 1 if row >= 0 else -1
+        guest.charged = self.inventory.hosts[row].cluster if row >= 0 else guest.charged
+        wanted = (sign * vm.cpu_reservation_mhz, sign * vm.memory_reservation_mib)
+        pools.take(guest.charged, vm.pool or "", wanted)
+        guest.charged = guest.charged if row >= 0 else ""
 
     def _release(self, guest: Guest) -> None:
         if guest.claim >= 0:
             assert guest.shape is not None
             self.inventory.release(guest.shape.needs, guest.claim)
             guest.claim = -1
+            self._account(guest)
             self.on_room()
 
     def _move_to(self, guest: Guest, row: int) -> None:

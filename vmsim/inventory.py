@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmsim.objects import HostSpec, HostState
+from vmsim.pools import CPU_MHZ, Ledger
 
 CPU, MEMORY, CPU_RESERVATION, MEMORY_RESERVATION = range(4)
 BASE_RESOURCES = ("vCPU", "memory_mib", "cpu_reservation_mhz", "memory_reservation_mib")
@@ -55,6 +56,7 @@ class Inventory:
         self.touched: list[int] = []
         self.forgotten = 0
         self.freed = 0
+        self.pools: Ledger | None = None
         self.devices: set[int] = set()
         self.mix: tuple[tuple[Needs, float], ...] = ()
         self._alike: dict[str, int] = {}
@@ -142,6 +144,23 @@ class Inventory:
         if len(self.touched) > keep:
             self.forgotten += len(self.touched)
             self.touched.clear()
+
+    def pool_admits(self, pool: str, resource: int, units: int) -> NDArray[np.bool_]:
+        """For each host, whether the pool may promise so much more in the host's cluster.
+
+        `resource` is that of `pools`. A cluster has what its hosts have that are not away.
+        """
+        assert self.pools is not None
+        column = self.total[CPU_RESERVATION if resource == CPU_MHZ else MEMORY_RESERVATION]
+        there: dict[str, int] = {}
+        for row, host in enumerate(self.hosts):
+            here = self.states[row] in (HostState.UP, HostState.ENTERING_MAINTENANCE)
+            there[host.cluster] = there.get(host.cluster, 0) + int(column[row]) * here
+        fits = {
+            cluster: self.pools.admits(cluster, pool, resource, units, capacity)
+            for cluster, capacity in there.items()
+        }
+        return np.array([fits[host.cluster] for host in self.hosts], dtype=bool)
 
     @property
     def counts_lifetimes(self) -> bool:

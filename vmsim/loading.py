@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from vmsim import chance_schema, documents, ha_schema, upgrade_schema, vmotion_schema
+from vmsim import chance_schema, documents, ha_schema, pools_schema, upgrade_schema, vmotion_schema
 from vmsim.arrivals import Row, kinds, read_recording
 from vmsim.documents import Document
 from vmsim.editions import EDITIONS
@@ -108,6 +108,8 @@ class _Loader:
         at = {host.name: host.cluster for host in hosts}
         for where, message in ha_schema.problems(spec.high_availability, at):
             self._problem(("spec", "highAvailability", *where), message)
+        for found, message in pools_schema.problems(spec.drs.pools, hosts):
+            self._problem(("spec", "drs", "pools", *found), message)
         for found, message in upgrade_schema.problems(spec.upgrade, hosts):
             self._problem(("spec", "upgrade", *found), message)
         self._check_kinds()

@@ -29,6 +29,7 @@ from vmsim.inventory import (
     Needs,
 )
 from vmsim.objects import HostState
+from vmsim.pools import CPU_MHZ, MEMORY_MIB
 
 Scores: TypeAlias = NDArray[np.float64]
 
@@ -47,7 +48,7 @@ class Requirement:
     that may run it, or ''. A generation or hardware version of 0 asks for nothing. `policies`
     are the compute policies of the VM; no filter reads them, the cluster role does. `rules` are
     the rules of which the VM is a member. `lifetime_s` is how long it is expected to be there
-    (0: not known).
+    (0: not known). `pool` is the resource pool that must admit it ('': the root), or None.
     """
 
     cpus: int
@@ -66,6 +67,7 @@ class Requirement:
     live: bool = False
     rules: tuple[Rule, ...] = ()
     lifetime_s: float = 0.0
+    pool: str | None = None
 
     @property
     def lifetime_class(self) -> int:
@@ -79,7 +81,7 @@ class Requirement:
 def live(requirement: Requirement, generation: int) -> Requirement:
     """What a VM that runs asks of the target of a live migration: the CPU it was started on."""
     newest = max(requirement.min_cpu_generation, generation)
-    return replace(requirement, min_cpu_generation=newest, live=True)
+    return replace(requirement, min_cpu_generation=newest, live=True, pool=None)
 
 
 def needs(requirement: Requirement, inventory: Inventory) -> Needs:
@@ -149,6 +151,12 @@ def _devices_free(requirement: Requirement, inventory: Inventory, rows: Rows) ->
     for name, units in requirement.devices:
         free &= inventory.room[inventory.resource(name)][rows] >= units
     return free
+
+
+def _admitted(requirement: Requirement, inventory: Inventory, resource: int, units: int) -> Mask:
+    """Where the VM's pool may promise it that much more; every row, whichever are asked about."""
+    assert requirement.pool is not None
+    return inventory.pool_admits(requirement.pool, resource, units)
 
 
 FILTERS = (
@@ -248,6 +256,20 @@ FILTERS = (
         lambda vm, hosts, rows: hosts.room[MEMORY][rows] >= vm.memory_mib,
     ),
     Filter(
+        "PoolCPU",
+        "InsufficientCpuResourcesFault",
+        False,
+        lambda vm: vm.pool is not None and vm.cpu_reservation_mhz > 0,
+        lambda vm, hosts, rows: _admitted(vm, hosts, CPU_MHZ, vm.cpu_reservation_mhz)[rows],
+    ),
+    Filter(
+        "PoolMemory",
+        "InsufficientMemoryResourcesFault",
+        False,
+        lambda vm: vm.pool is not None and vm.memory_reservation_mib > 0,
+        lambda vm, hosts, rows: _admitted(vm, hosts, MEMORY_MIB, vm.memory_reservation_mib)[rows],
+    ),
+    Filter(
         "CPUReservation",
         "InsufficientHostCpuCapacityFault",
         False,
@@ -285,7 +307,8 @@ class Shape:
         self.seen = 0
         self.scores: Scores = np.zeros(0)
         self._fixed: Mask = np.zeros(0, dtype=bool)
-        self._wide = affinity.looks_beyond_the_row(requirement.rules)
+        rules, pool = requirement.rules, requirement.pool
+        self._wide = affinity.looks_beyond_the_row(rules) or pool is not None
         self._prefers = any(not rule.must for rule in requirement.rules)
         self._live = [
             filter_.passes
