@@ -1,7 +1,8 @@
 """Which clause of the page is shown by which scenario?
 
-`clauses.yaml` has every clause in our own words, the feature files carry its id as a tag, and the
-page `docs/clauses.md` is written from both: `python -m features.clauses` prints it.
+`catalogue/` has every clause in our own words, one file per letter; the feature files carry its id
+as a tag, and the page `docs/clauses.md` is written from both: `python -m features.clauses` prints
+it. A clause that no scenario shows says why: it is `untestable` from outside, or it is `pending`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,15 +35,33 @@ PLAYED: Mapping[str, tuple[str, ...]] = {
 """For each backend what vmsim does in its place; the backend's inventory must agree at the end."""
 
 
+LEVELS = ("core", "extended", "provisional")
+EDITIONS = ("2023-03", "2026-08")
+LETTERS = ("S",)
+
+
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One clause; see the head of `clauses.yaml` for the fields."""
+    """One clause of the specification.
+
+    `later` is what 2026-08 says instead, `partly` what no scenario shows. `level`: core and
+    extended clauses count for the result, provisional ones are only reported. `source` is page,
+    api (its schema), admission (the code of its webhooks) or controller (its code). `how` it is
+    seen: answer (of the API), object (as the API shows it), host (in the hosts' inventory) or
+    time (how long something takes). `needs`: the capabilities that a target must have.
+    """
 
     id: str
     text: str
+    editions: tuple[str, ...] = EDITIONS
+    level: str = "core"
+    source: str = "page"
+    how: tuple[str, ...] = ("object",)
+    needs: tuple[str, ...] = ()
     later: str = ""
     partly: str = ""
     untestable: str = ""
+    pending: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +81,7 @@ class Scenario:
     steps: tuple[tuple[str, str], ...]
     rows: tuple[Mapping[str, str], ...]
     examples_are_sound: bool
+    docstrings: tuple[str, ...] = ()
 
     @property
     def clauses(self) -> tuple[str, ...]:
@@ -71,17 +91,31 @@ class Scenario:
     def sentences(self) -> Iterator[tuple[str, str]]:
         """Keyword and text of each step as it is run, once per row."""
         for row in self.rows or ({},):
-            for keyword, text in self.steps:
-                for name, value in row.items():
-                    text = text.replace(f"<{name}>", value)
+            for keyword, text, _ in self.lines(row):
                 yield keyword, text
+
+    def lines(self, row: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+        """Keyword, text and docstring of each step with the values of one row."""
+        for (keyword, text), docstring in zip(self.steps, self.docstrings, strict=True):
+            yield keyword, _filled(text, row), _filled(docstring, row)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The capabilities that a target must have for it."""
+        return tuple(tag.removeprefix("needs-") for tag in self.tags if tag.startswith("needs-"))
 
 
 @cache
 def clauses() -> tuple[Clause, ...]:
     """Every clause, in order."""
-    found = yaml.safe_load((FOLDER / "clauses.yaml").read_text(encoding="utf-8"))
-    return tuple(Clause(id=name, **row) for name, row in found.items())
+    return tuple(clause for letter in LETTERS for clause in _read(letter))
+
+
+def _read(letter: str) -> Iterator[Clause]:
+    text = (FOLDER / "catalogue" / f"{letter}.yaml").read_text(encoding="utf-8")
+    for name, row in yaml.safe_load(text).items():
+        lists = {key: tuple(row[key]) for key in ("editions", "how", "needs") if key in row}
+        yield Clause(id=name, **(row | lists))
 
 
 @cache
@@ -103,8 +137,19 @@ def _scenarios(file: Path) -> Iterator[Scenario]:
             tags = tuple(tag["name"][1:] for tag in feature["tags"] + part["tags"])
             steps = tuple(_steps(common + part["steps"]))
             rows = tuple(row for table in part["examples"] for row in _rows(table))
+            docstrings = tuple(_docstring(step) for step in common + part["steps"])
             found = (feature["name"], file.name, part["name"], tags, steps, rows)
-            yield Scenario(*found, _is_sound(part))
+            yield Scenario(*found, _is_sound(part), docstrings)
+
+
+def _filled(text: str, row: Mapping[str, str]) -> str:
+    for name, value in row.items():
+        text = text.replace(f"<{name}>", value)
+    return text
+
+
+def _docstring(step: Any) -> str:
+    return str(step.get("docString", {}).get("content", ""))
 
 
 def _rows(table: Any) -> Iterator[Mapping[str, str]]:

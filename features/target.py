@@ -16,6 +16,7 @@ from typing import Any
 import simpy
 import yaml
 
+import vmsim
 from vmsim import documents
 from vmsim.admission import Denied
 from vmsim.kinds import kinds
@@ -28,7 +29,9 @@ from vmsim.scenario import Entry
 from vmsim.simulate import System
 from vmsim.trace import Record
 
-MANIFESTS = Path(__file__).parent.parent / "scenarios" / "manifests"
+SHIPPED = Path(vmsim.__file__).parent / "_scenarios"
+SCENARIOS = SHIPPED if SHIPPED.is_dir() else Path(__file__).parent.parent / "scenarios"
+MANIFESTS = SCENARIOS / "manifests"
 NAMESPACE = "demo"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 POWER_EVENTS = ("VmPoweredOn", "VmPoweredOff", "VmSuspended")
@@ -78,17 +81,20 @@ class Answer:
 @dataclass(slots=True, repr=False)
 class Target:
     """See the module docstring. `before` and `status_before` are of the last When, by VM;
-    `closed_host` is the host that a Given took out of service."""
+    `closed_host` is the host that a Given took out of service. `wire` holds the requests as they
+    were sent, for whoever keeps evidence and empties it."""
 
     open_backend: OpenBackend
     stack: ExitStack
     timeouts: Timeouts = Timeouts()
+    seed: int = 1
     edition: str = ""
     answer: Answer = field(default_factory=Answer)
     before: dict[str, str] = field(default_factory=dict)
     status_before: dict[str, dict[str, Any]] = field(default_factory=dict)
     closed_host: str = ""
     listed: list[str] = field(default_factory=list)
+    wire: list[dict[str, Any]] = field(default_factory=list)
     _hosts: list[dict[str, Any]] = field(default_factory=list)
     _spares: dict[str, dict[str, Any]] = field(default_factory=dict)
     _policies: dict[str, Any] = field(default_factory=dict)
@@ -123,6 +129,7 @@ class Target:
     def apply(self, text: str, namespace: str = NAMESPACE) -> None:
         """`kubectl apply -n <namespace> -f` of this text; the answer is kept."""
         self.remember()
+        self.wire.append({"apply": text, "namespace": namespace})
         try:
             found = parse(documents.load(text, "request"), self.edition, namespace)
         except BadInput as error:
@@ -168,6 +175,7 @@ class Target:
     def patch(self, name: str, merge: dict[str, Any]) -> None:
         """`kubectl patch --type=merge` of the VM."""
         self.remember()
+        self.wire.append({"patch": _key(name), "merge": merge})
         self._note(self.system.api.patch(_key(name), merge))
 
     def fields(self, text: str) -> dict[str, Any]:
@@ -181,6 +189,7 @@ class Target:
         self.remember()
         scoped = kinds(self.edition)[kind].namespaced
         key = f"{namespace}/{name}" if scoped else name
+        self.wire.append({"delete": kind, "key": key})
         self._note(self.system.api.delete(kind, key))
 
     def list_kind(self, word: str, namespace: str | None = None) -> None:
@@ -242,6 +251,7 @@ class Target:
     def administer(self, **action: Any) -> None:
         """One act on a host or a VM, in the words of a timeline entry."""
         self.remember()
+        self.wire.append({"administer": action})
         self.system.perform(Entry.model_validate({"at": 0} | action))
         assert not self._refusals, f"vSphere refused: {self._refusals}"
 
@@ -305,6 +315,11 @@ class Target:
         """Let `for_s` pass; the answer is whether `holds` all the time."""
         return not self.until(lambda: not holds(), for_s)
 
+    @property
+    def now_s(self) -> float:
+        """The simulated second; 0 before the Supervisor starts."""
+        return 0.0 if self._system is None else float(self._system.env.now)
+
     def wait(self, for_s: float) -> None:
         """Let `for_s` pass."""
         self.until(lambda: False, for_s)
@@ -334,6 +349,7 @@ class Target:
             clusters.setdefault(host["zone"], []).append(own)
         spec = {
             "edition": self.edition,
+            "seed": self.seed,
             "duration": "3650d",
             "namespace": NAMESPACE,
             "policies": self._policies,

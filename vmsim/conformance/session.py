@@ -1,0 +1,228 @@
+"""Run the cases on the targets, keep what they leave, and always end with a report.
+
+The folder is a report from the first second on: it is written again every few seconds, marked
+incomplete until the last case is judged. So Ctrl-C, a lost target or a killed process leave what
+is known so far, and nothing that was not run is more than unknown.
+"""
+
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from vmsim import __version__
+from vmsim.conformance import judging, page, suite, tables, trial
+from vmsim.conformance.evidence import Tampered
+from vmsim.conformance.report import (
+    API_VERSION,
+    KIND,
+    Attempt,
+    CaseReport,
+    Options,
+    Report,
+    Run,
+    Suite,
+    TargetReport,
+    canonical,
+    digest,
+    written,
+)
+from vmsim.conformance.suite import Case
+from vmsim.conformance.targets import Descriptor
+from vmsim.conformance.verdicts import RESULTS, Code, Verdict
+from vmsim.problems import BadInput, Problem, Unreachable
+
+WRITE_EVERY_S = 3.0
+ORDER = (Code.INTERRUPTED, Code.DEFECT, Code.UNREACHABLE, Code.NOT_CONFORMANT, Code.INCONCLUSIVE)
+REPORT = "report.json"
+INTERRUPTED = "interrupted"
+LOST = "the target was lost: "
+DEFECT = "a defect of vmsim: "
+
+Seen = Callable[[str, CaseReport], None]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What is known of one target so far; `codes` are what ended it early."""
+
+    about: Descriptor
+    cases: list[Case]
+    reports: dict[str, CaseReport]
+    stopped: str = ""
+    codes: set[Code] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Session:
+    """One run of the suite into a folder; `seen` is told each case as it is judged."""
+
+    options: Options
+    folder: Path
+    seen: Seen = lambda target, case: None
+    started: float = field(default_factory=time.time)
+    progress: list[Progress] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    written_at: float = 0.0
+
+    def run(self, targets: Sequence[Descriptor]) -> Report:
+        """The report of the options' cases on these targets, all of its files written."""
+        cases = suite.selected(judging.selection(self.options))
+        self._make_folder()
+        for about in targets:
+            said = judging.Declared(about.lacking, about.blind)
+            blank = partial(judging.case_report, attempts=[], said=said, target=about.name)
+            found = {case.id: blank(case, seed=self.options.seed) for case in cases}
+            self.progress.append(Progress(about, cases, found))
+        self._write(complete=False)
+        try:
+            for one in self.progress:
+                self._run_target(one)
+        except KeyboardInterrupt:
+            for one in self.progress:
+                one.stopped = one.stopped or (INTERRUPTED if self._waits(one) else "")
+            self.progress[-1].codes.add(Code.INTERRUPTED)
+        return self._write(complete=not any(one.stopped for one in self.progress))
+
+    def _run_target(self, one: Progress) -> None:
+        children = _children()
+        try:
+            if not one.about.unavailable:
+                one.about.check()
+            for case in one.cases:
+                self._run_case(one, case)
+        except Unreachable as error:
+            one.stopped = f"{LOST}{error}"
+            one.codes.add(Code.UNREACHABLE)
+        except Tampered as error:
+            one.stopped = f"{DEFECT}{error}"
+            one.codes.add(Code.DEFECT)
+        left = sorted(_children() - children)
+        if left:
+            one.stopped = one.stopped or f"{DEFECT}processes were left behind: {left}"
+            one.codes.add(Code.DEFECT)
+
+    def _run_case(self, one: Progress, case: Case) -> None:
+        said = judging.Declared(one.about.lacking, one.about.blind)
+        attempts: list[Attempt] = []
+        began = time.perf_counter()
+        while not judging.barred(case, said) and len(attempts) < self.options.attempts:
+            attempts.append(self._attempt(one, case, len(attempts) + 1))
+            if attempts[-1].verdict != Verdict.FAIL:
+                break
+        self.seconds[f"{one.about.name}/{case.id}"] = round(time.perf_counter() - began, 4)
+        found = judging.case_report(case, attempts, said, one.about.name, self.options.seed)
+        one.reports[case.id] = found
+        self.seen(one.about.name, found)
+        if time.time() - self.written_at > WRITE_EVERY_S:
+            self._write(complete=False)
+        if one.codes:
+            raise Unreachable(attempts[-1].reason)
+
+    def _attempt(self, one: Progress, case: Case, number: int) -> Attempt:
+        evidence = trial.run(case, partial(one.about.open, self.options.seed))
+        if left := one.about.left_behind():
+            evidence["error"] = {"kind": "LeftBehind", "text": "; ".join(left), "line": ""}
+        text = canonical(evidence)
+        name = f"evidence/{one.about.name}/{case.id}.{number}.json"
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text)
+        outcome = trial.judge(case, json.loads(text))
+        if trial.is_lost(evidence):
+            one.codes.add(Code.UNREACHABLE)
+        return Attempt(outcome.verdict.value, outcome.reason, name, sha256(text))
+
+    def _waits(self, one: Progress) -> bool:
+        return any(found.reason == judging.NOT_RUN for found in one.reports.values())
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if any(self.folder.iterdir()) and not (self.folder / REPORT).is_file():
+                raise BadInput([Problem("the folder holds something else", file=str(self.folder))])
+            for old in sorted(self.folder.glob("evidence/*/*.json")):
+                old.unlink()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise BadInput([Problem(reason, field="-o", file=str(self.folder))]) from None
+
+    def _write(self, *, complete: bool) -> Report:
+        self.written_at = time.time()
+        found = self._report(complete=complete)
+        (self.folder / REPORT).write_bytes(written(found))
+        for name, render in RENDERINGS.items():
+            (self.folder / name).write_text(render(found), encoding="utf-8")
+        return found
+
+    def _report(self, *, complete: bool) -> Report:
+        targets = [
+            judging.target_report(one.about, self.options, list(one.reports.values()), one.stopped)
+            for one in self.progress
+        ]
+        codes = {code for one in self.progress for code in one.codes}
+        why = "; ".join(one.stopped for one in self.progress if one.stopped)
+        found = assemble(self.options, targets, self._run(), commit())
+        return finished(found, codes, complete, why or ("" if complete else "still running"))
+
+    def _run(self) -> Run:
+        began = datetime.fromtimestamp(self.started, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        took_s = round(time.time() - self.started, 2)
+        where = f"{platform.system()} {platform.machine()}"
+        return Run(began, took_s, platform.python_version(), where, dict(self.seconds))
+
+
+RENDERINGS: dict[str, Callable[[Report], str]] = {
+    "junit.xml": tables.junit,
+    "report.md": tables.markdown,
+    "report.html": page.html,
+}
+
+
+def assemble(options: Options, targets: list[TargetReport], run: Run, commit: str) -> Report:
+    """A report whose result is still open."""
+    made_by = Suite(__version__, commit, suite.digest())
+    rest = (False, "", "", 0, targets, judging.skipped(options), "")
+    return Report(API_VERSION, KIND, made_by, options, *rest, run)
+
+
+def finished(report: Report, codes: set[Code], complete: bool, why: str) -> Report:
+    """The report with its result and its digest; `codes` are what ended a target early."""
+    found = codes | {judging.code_of(one.clauses, one.stopped) for one in report.targets}
+    code = next((code for code in ORDER if code in found), Code.CONFORMANT)
+    if not complete and code is Code.CONFORMANT:
+        code = Code.INCONCLUSIVE
+    report.complete, report.incomplete = complete, why
+    report.result, report.exit_code = RESULTS[code], int(code)
+    report.digest = digest(report)
+    return report
+
+
+def sha256(text: bytes) -> str:
+    """The digest of a file's content."""
+    import hashlib
+
+    return hashlib.sha256(text).hexdigest()
+
+
+def commit() -> str:
+    """The commit of the checkout that this runs from, '' outside of one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return ""
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip()
+
+
+def _children() -> set[str]:
+    """The processes that this one has started and not ended, where the system tells."""
+    found: set[str] = set()
+    for file in Path("/proc/self/task").glob("*/children"):
+        found |= set(file.read_text(encoding="ascii").split())
+    return found

@@ -1,0 +1,148 @@
+"""Which implementations can be judged, and what does each of them have?
+
+A target is a `Descriptor`: how to open one Supervisor per case, what the implementation lacks, and
+what cannot be seen or done with it from here. Ours are listed below; others come by entry point
+group `vmsim.targets`, each a function without arguments that returns a `Descriptor`.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import entry_points
+from typing import Any
+
+from backends import opened
+from features.clauses import CAPABILITIES, PLAYED
+from features.target import Target
+from vmsim import __version__
+from vmsim.conformance.evidence import NotTestable
+from vmsim.conformance.suite import unknown
+from vmsim.problems import BadInput
+
+GROUP = "vmsim.targets"
+OWN_HOSTS = "its hosts are its own, and each scenario needs other ones"
+LATER = "not available yet; the vSphere API profile and the kubernetes target are their own work"
+
+
+def _no_one_left() -> list[str]:
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """One implementation that can be judged.
+
+    `open(seed)` is a fresh Supervisor for one case; it must offer what `features.target.Target`
+    does. `lacking` are capabilities that the implementation has not got (those cases are not
+    supported), `blind` what cannot be done or seen from here (not testable), each with the reason.
+    `check` raises `Unreachable`. `left_behind` lists what is still there after a case.
+    `unavailable` says why nothing can be run at all.
+    """
+
+    name: str
+    implementation: Mapping[str, str]
+    open: Callable[[int], AbstractContextManager[Any]]
+    check: Callable[[], None] = lambda: None
+    lacking: Mapping[str, str] = field(default_factory=dict)
+    blind: Mapping[str, str] = field(default_factory=dict)
+    played: tuple[str, ...] = ()
+    left_behind: Callable[[], list[str]] = _no_one_left
+    unavailable: str = ""
+
+
+@contextmanager
+def supervisor(backend: str, seed: int) -> Iterator[Target]:
+    """Our VM role on one of our backends."""
+    with ExitStack() as stack:
+        yield Target(partial(opened, backend), stack, seed=seed)
+
+
+@contextmanager
+def _on_vcenter(seed: int) -> Iterator[Target]:
+    """Our VM role on the vCenter of GOVC_URL, as far as its hosts are those of the case."""
+    try:
+        with supervisor("vsphere", seed) as target:
+            yield target
+    except BadInput as error:
+        raise NotTestable(str(error)) from None
+
+
+def _check(backend: str) -> None:
+    with opened(backend, []):
+        pass
+
+
+def _ours(name: str) -> Descriptor:
+    implementation = {
+        "organization": "vmsim",
+        "project": f"vmsim on {name}",
+        "version": __version__,
+    }
+    return Descriptor(
+        name,
+        implementation,
+        partial(supervisor, name),
+        partial(_check, name),
+        played=PLAYED.get(name, ()),
+    )
+
+
+def _vsphere() -> Descriptor:
+    where = os.environ.get("GOVC_URL", "")
+    implementation = {"organization": "", "project": "vCenter", "version": "", "url": where}
+    return Descriptor(
+        "vsphere",
+        implementation,
+        _on_vcenter,
+        partial(_check, "vsphere"),
+        blind={"new-hosts": OWN_HOSTS, "host-failure": "nobody may make its hosts fail"},
+        played=PLAYED["vcsim"][:1],
+    )
+
+
+@contextmanager
+def _nothing(seed: int) -> Iterator[Any]:
+    raise NotTestable(LATER)
+    yield
+
+
+def _kubernetes() -> Descriptor:
+    implementation = {"organization": "", "project": "", "version": ""}
+    return Descriptor("kubernetes", implementation, _nothing, unavailable=LATER)
+
+
+BUILT_IN: Mapping[str, Callable[[], Descriptor]] = {
+    "memory": partial(_ours, "memory"),
+    "vcsim": partial(_ours, "vcsim"),
+    "vsphere": _vsphere,
+    "kubernetes": _kubernetes,
+}
+
+
+def names() -> list[str]:
+    """The targets that can be asked for: ours, and those that other packages bring."""
+    return [*BUILT_IN, *sorted({point.name for point in entry_points(group=GROUP)} - {*BUILT_IN})]
+
+
+def target(name: str) -> Descriptor:
+    """The target of that name; `BadInput` when there is none, or it does not say what it has."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]()
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            found = point.load()()
+            return _checked(found, point.value)
+    raise BadInput([unknown("--target", name, set(names()))])
+
+
+def _checked(found: Any, where: str) -> Descriptor:
+    from vmsim.problems import Problem
+
+    if not isinstance(found, Descriptor):
+        raise BadInput([Problem(f"{where} gives no Descriptor", field="--target")])
+    strange = sorted({*found.lacking, *found.blind} - {*CAPABILITIES})
+    if strange:
+        raise BadInput([unknown(where, name, set(CAPABILITIES)) for name in strange])
+    return found
