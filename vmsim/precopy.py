@@ -17,6 +17,8 @@ during page send).
 from dataclasses import dataclass
 from math import ceil, exp, inf, log
 
+from msgspec import Struct
+
 PAGE_MIB = 4 / 1024
 DISK_ROUND = -1
 
@@ -53,8 +55,7 @@ class Copy:
     rules: Rules = DEFAULT_RULES
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True, gc=False):
     """How far a copy is.
 
     `round` is DISK_ROUND while disks are sent; `left_mib` is what remains of the round;
