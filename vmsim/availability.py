@@ -104,9 +104,9 @@ class Availability:
         if self._fleet.inventory.states[row] is HostState.UP:
             self._restart_at.pop(row, None)
         now = self.primary(host.cluster)
-        talking = self._talking(host.cluster)
-        if now in talking:
+        if self._talks(now, host.cluster):
             return
+        talking = self._talking(host.cluster)
         self._primaries[host.cluster] = elect(talking)
         if not now and talking:
             self._hold(host.cluster)
@@ -144,6 +144,13 @@ class Availability:
         """Nobody restarts anything in the cluster until its new primary has taken over."""
         self._held_until[cluster] = self._env.now + self._settings.detection.primary_s
         self._look_at(self._held_until[cluster])
+
+    def _talks(self, name: str, cluster: str) -> bool:
+        """Whether `_talking` would name this host, without asking all the others."""
+        inventory = self._fleet.inventory
+        row = inventory.row_of.get(name, -1)
+        same = row >= 0 and inventory.hosts[row].cluster == cluster
+        return same and inventory.states[row] in TALKING
 
     def _talking(self, cluster: str) -> list[str]:
         inventory = self._fleet.inventory
