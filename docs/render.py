@@ -13,6 +13,7 @@ from rich.console import Console
 
 from backends import opened
 from vmsim import (
+    chance_schema,
     drs_schema,
     ha_schema,
     pools_schema,
@@ -25,13 +26,18 @@ from vmsim.loading import load
 from vmsim.running import How, run
 
 HERE = Path(__file__).parent
-MODULES = (scenario, vmotion_schema, ha_schema, drs_schema, pools_schema, upgrade_schema)
+MODULES = (
+    scenario, vmotion_schema, ha_schema, drs_schema, pools_schema, upgrade_schema, chance_schema,
+)  # fmt: skip
 PARTS = (
     "Spec", "Cluster", "Host", "Policies", "Retry", "Overcommit", "DurationsModel", "Entry",
-    "DrsBlock", "DrsRule", "ResourcePool", "RollingUpgrade",
+    "DrsBlock", "DrsRule", "ResourcePool", "DrsDemand",
+    "LoadBalancing", "RollingUpgrade",
     "Vmotion", "VmotionNetwork", "VmotionPreCopy", "VmotionLimits", "VmotionDefaults", "VmotionVm",
     "After", "Maintenance", "FailHost", "Patch", "HighAvailability", "HaDetection", "HaRestart",
-    "HaAdmissionControl", "HaSlot", "HaPercent", "Workload", "Fault", "Expect",
+    "HaAdmissionControl", "HaSlot", "HaPercent", "Workload", "Share", "Arrivals",
+    "Distribution", "Failures", "HostFailures", "Repeat", "Shock", "MaintenanceCalendar", "Guests",
+    "Fault", "Expect",
 )  # fmt: skip
 INTRO = """# The scenario file
 
