@@ -4,7 +4,7 @@ VENV    ?= .venv
 BIN      = $(VENV)/bin
 BACKEND ?= memory
 
-.PHONY: setup run test check features scenarios vcsim lint render bench lock clean
+.PHONY: setup run test check features scenarios vcsim lint render validate bench lock clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml requirements.lock
@@ -37,6 +37,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy vmsim backends
 	$(BIN)/lint-imports
+
+validate: setup         ## the model against known answers; FULL=1 writes docs/validation.md
+	$(BIN)/python -m bench.validate $(if $(FULL),--full)
 
 bench: setup            ## ratios within one run; writes docs/bench.md
 	$(BIN)/python -m bench
