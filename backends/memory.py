@@ -51,6 +51,7 @@ class MemoryPlant:
     _fixed_s: dict[Verb, float] = field(init=False)
     _moving: dict[int, _Run] = field(default_factory=dict)
     _on_host: dict[str, dict[int, _Run]] = field(default_factory=dict)
+    _losses: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.migrations = Migrations(self.env, self.vmotion, self.host, self._moved)
@@ -93,6 +94,7 @@ class MemoryPlant:
     def command(self, host: str, command: HostCommand, ended: HostEnded) -> None:
         """See `vmsim.ports.Plant`."""
         if command in ENDS_TASKS:
+            self._losses[host] = self._losses.get(host, 0) + 1
             self._abort(host)
         elif command is HostCommand.ADD:
             self.migrations.forget(host)
@@ -101,7 +103,11 @@ class MemoryPlant:
             HostCommand.EXIT_MAINTENANCE: self.durations.exit_maintenance_s,
         }.get(command, 0.0)
 
+        losses = self._losses.get(host, 0)
+
         def over(_: object = None) -> None:
+            if self._losses.get(host, 0) != losses:
+                return  # the host failed meanwhile, and this went down with it
             if self.effects:
                 self.effects.host(host, command)
             ended()

@@ -679,6 +679,28 @@ def test_host_that_failed_while_it_left_maintenance_is_not_opened_by_that_later(
     made.until(5)
     made.hosts.fail("esx-1")
     made.hosts.recover("esx-1")
-    made.hosts.enter_maintenance("esx-1")
     made.settle()
     assert made.state("esx-1") == "Maintenance"
+    made.hosts.exit_maintenance("esx-1")
+    made.settle()
+    assert made.state("esx-1") == "Up"
+
+
+def test_host_that_fails_in_maintenance_is_in_maintenance_when_it_recovers() -> None:
+    made = World(hosts(1))
+    made.hosts.enter_maintenance("esx-1")
+    made.settle()
+    made.hosts.fail("esx-1")
+    made.hosts.recover("esx-1")
+    made.settle()
+    assert made.state("esx-1") == "Maintenance"
+
+
+def test_host_that_fails_on_its_way_into_maintenance_is_open_when_it_recovers() -> None:
+    made = World(hosts(1))
+    made.hosts.enter_maintenance("esx-1")
+    made.until(5)
+    made.hosts.fail("esx-1")
+    made.hosts.recover("esx-1")
+    made.settle()
+    assert made.state("esx-1") == "Up"

@@ -59,6 +59,7 @@ class Administration:
         self.availability.on_start = self.admission.note
         self._hosts.on_change = self.availability.host_changed
         self._failed: dict[int, object] = {}
+        self._in_maintenance: set[int] = set()
         self.enter_maintenance = self.maintenance.enter
         self.exit_maintenance = self.maintenance.exit
         self.blockers = self.maintenance.blockers
@@ -80,6 +81,8 @@ class Administration:
         loss = LOSSES[kind]
         timeline = self.availability.failure(row, kind)
         failed = self._failed[row] = object()
+        if self._hosts.of(row) is HostState.MAINTENANCE:
+            self._in_maintenance.add(row)
         self.maintenance.drop(row)
         self._hosts.set(row, loss.state, loss.record)
         if kind is FailureKind.CRASH:
@@ -94,7 +97,7 @@ class Administration:
             self._stop(row, kind, failed)
 
     def recover(self, host: str) -> None:
-        """The host is back; VMs that still belong to it can be reached again, as they are."""
+        """The host is back, in maintenance if it was; its VMs can be reached again, as they are."""
         row = self._hosts.row(host, HostState.DOWN, HostState.STORAGE_LOST)
         state = self._hosts.of(row)
         self._failed.pop(row, None)
@@ -102,7 +105,10 @@ class Administration:
             self._plant.command(host, HostCommand.RECOVER, _nothing)
         for guest in self._fleet.residents[row].values():
             guest.connected = True
-        if self._hosts.of(row) is state:
+        if row in self._in_maintenance:
+            self._in_maintenance.remove(row)
+            self._hosts.set(row, HostState.MAINTENANCE, "HostConnected")
+        elif self._hosts.of(row) is state:
             self._hosts.open(row, "HostConnected")
         for guest in list(self._fleet.residents[row].values()):
             self._fleet.notify(guest, requested=False)
