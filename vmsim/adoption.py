@@ -1,0 +1,68 @@
+"""Which VMs are there already when a run begins on an API server that has a past?
+
+Their statuses tell: a VM with an identifier exists, on the host and in the power state that were
+written last. `adopt` puts such a VM back onto its host in the fleet's books, its room claimed, as
+if it had never been forgotten. A machine whose status was not written yet is unknown here; in
+memory it died with the process, and the VM role makes it again.
+"""
+
+from dataclasses import dataclass, replace
+
+from vmsim.actions import Task, Verb
+from vmsim.editions import Edition
+from vmsim.fleet import Fleet, datastore_on
+from vmsim.objects import HostState, PowerState, VirtualMachine
+from vmsim.placement import Requirement
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A VM as its status has it."""
+
+    key: str
+    host: str
+    power: PowerState
+    ip: str = ""
+
+
+def remembered(vm: VirtualMachine, edition: Edition) -> Remembered | None:
+    """What the status says about the machine, or None: there is none."""
+    status = vm.status
+    if not status.unique_id or not status.host:
+        return None
+    words = {word: state for state, word in edition.power_words.items()}
+    power = words.get(status.power_state, PowerState.OFF)
+    return Remembered(vm.key, status.host, power, status.ip)
+
+
+def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Task]:
+    """Put the VM onto its host; the answer is how to make it on a plant that has forgotten it.
+
+    Empty if the host is gone: then the VM counts as not there.
+    """
+    inventory = fleet.inventory
+    row = inventory.row_of.get(known.host, -1)
+    if row < 0:
+        return []
+    host = inventory.hosts[row]
+    datastore = datastore_on(host, requirement)
+    kept = (datastore,) if datastore else ()
+    settled = replace(requirement, cluster=host.cluster, zones=(), datastores=kept)
+    guest = fleet.enrol(known.key, settled)
+    assert guest.shape is not None, "enrol gives a shape"
+    guest.exists = True
+    guest.power = known.power
+    guest.row = guest.bound_for = row
+    guest.host, guest.zone = host.name, host.zone
+    guest.connected = inventory.states[row] is not HostState.DOWN
+    fleet.residents[row][known.key] = guest
+    size = (requirement.cpus, requirement.memory_mib)
+    tasks = [Task(Verb.CREATE, known.key, "", host.name, guest.cause, *size, datastore)]
+    if known.power is PowerState.ON:
+        inventory.claim(guest.shape.needs, row)
+        guest.claim = row
+        guest.boots = 1
+        guest.generation = host.cpu_generation
+        guest.ip = known.ip
+        tasks.append(Task(Verb.POWER_ON, known.key, host.name, host.name, guest.cause, *size))
+    return tasks

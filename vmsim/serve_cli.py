@@ -1,0 +1,192 @@
+"""`vmsim serve` and `vmsim node`: a Supervisor in a box, and the administrator's hands on it.
+
+`serve` starts an API server (or takes one that runs), makes it ready for a scenario's objects, and
+works until it is interrupted. `node` asks something of a host by changing its Node, as kubectl
+could; whoever serves carries it out.
+"""
+
+import dataclasses
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from backends import BACKENDS, opened
+from vmsim import nodes
+from vmsim.installing import install
+from vmsim.kinds import did_you_mean
+from vmsim.kube import Denial, Kube
+from vmsim.loading import load
+from vmsim.objects import HostSpec
+from vmsim.plan import Plan
+from vmsim.problems import BadInput, Problem, Unreachable
+from vmsim.quantities import memory_mib
+from vmsim.serving import Serving, Supervisor, say
+from vmsim.shell import exit_codes, scenario_path, state_folder
+
+NODES = "/api/v1/nodes"
+LAST = "serve-kubeconfig"
+MISSING = "the package kubernetes is not installed: pip install 'vmsim[kubernetes]'"
+
+node_app = typer.Typer(help="Act on a host of a running `vmsim serve`.", no_args_is_help=True)
+ServedBackend = StrEnum(  # type: ignore[misc]
+    "ServedBackend", {name: name for name in BACKENDS if name != "vsphere"}
+)
+
+MEMORY = ServedBackend("memory")
+
+Config = Annotated[
+    Path | None, typer.Option("--kubeconfig", help="Of a cluster that exists already.")
+]
+Context = Annotated[str | None, typer.Option(help="The context in the kubeconfig.")]
+Name = Annotated[str, typer.Argument(help="The host, which is the Node's name.")]
+
+
+def serve(  # noqa: PLR0913 - one parameter per option of the command line
+    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a shipped one.")],
+    backend: Annotated[ServedBackend, typer.Option(help="What the VMs run on.")] = MEMORY,
+    speed: Annotated[
+        float, typer.Option(min=0.01, help="Simulated seconds per real second.")
+    ] = 1.0,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the API server keeps its state.")
+    ] = None,
+    kubeconfig: Config = None,
+    context: Context = None,
+    port: Annotated[int, typer.Option(help="Of the API server on 127.0.0.1; 0: a free one.")] = 0,
+) -> None:
+    """Serve a scenario's cluster on a real Kubernetes API server, until interrupted."""
+    with exit_codes(), ExitStack() as stack:
+        plan = load(scenario_path(scenario))
+        folder = data_dir or state_folder() / "serve" / plan.scenario.metadata.name
+        kube, keep_alive = stack.enter_context(_served(plan, folder, port, kubeconfig, context))
+        chosen = stack.enter_context(opened(backend.value, list(plan.all_hosts)))
+        sink = stack.enter_context((folder / "trace.jsonl").open("wb"))
+        supervisor = Supervisor(plan, chosen, kube, Serving(speed, sink, keep_alive))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: supervisor.stop())
+        adopted = supervisor.begin()
+        words = f"{len(plan.hosts)} hosts, {adopted} VMs taken up, speed {speed:g}"
+        say(f"serving {plan.scenario.metadata.name} on {chosen.name}: {words}")
+        supervisor.serve()
+        say("stopped")
+
+
+@contextmanager
+def _served(
+    plan: Plan, folder: Path, port: int, kubeconfig: Path | None, context: str | None
+) -> Iterator[tuple[Kube, Any]]:
+    """The API server, ready for the plan: one of our own, or one that exists."""
+    try:
+        from backends.kube_api import KubeApi
+        from backends.kube_process import KubeProcess
+    except ImportError:
+        raise Unreachable(MISSING) from None
+    folder.mkdir(parents=True, exist_ok=True)
+    if kubeconfig is not None or context is not None:
+        with KubeApi(kubeconfig, context) as api:
+            install(api, plan, say)
+            say(f"the API server is {api.url}")
+            yield api, lambda: False
+        return
+    with KubeProcess(folder, port=port) as process:
+        with KubeApi(process.kubeconfig) as admin:
+            install(admin, plan, say)
+        _remember(process.kubeconfig)
+        with KubeApi(process.controller_kubeconfig) as api:
+            say(f"kube-apiserver {process.program.version} listens on {api.url}")
+            print(f"export KUBECONFIG={process.kubeconfig.resolve()}", flush=True)
+            yield api, process.revive
+
+
+def _remember(kubeconfig: Path) -> None:
+    """Note where the last server's kubeconfig is, for `vmsim node`."""
+    path = state_folder() / LAST
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    temporary.write_text(str(kubeconfig.resolve()))
+    shutil.move(temporary, path)
+
+
+@contextmanager
+def _api(kubeconfig: Path | None, context: str | None) -> Iterator[Kube]:
+    """The API server that is meant: the named one, or that of the last `vmsim serve`."""
+    try:
+        from backends.kube_api import KubeApi
+    except ImportError:
+        raise Unreachable(MISSING) from None
+    last = state_folder() / LAST
+    if kubeconfig is None and context is None and last.exists():
+        kubeconfig = Path(last.read_text().strip())
+    with KubeApi(kubeconfig, context) as api:
+        try:
+            yield api
+        except Denial as denial:
+            raise BadInput([Problem(str(denial))]) from None
+
+
+def _ask(name: str, config: Path | None, context: str | None, body: dict[str, Any]) -> None:
+    with exit_codes(), _api(config, context) as api:
+        names = [raw["metadata"]["name"] for raw in api.items(NODES)]
+        if name not in names:
+            raise BadInput([Problem(f'nodes "{name}" not found', hint=did_you_mean(name, names))])
+        api.patch(f"{NODES}/{name}", body)
+        print(f"node/{name} asked", file=sys.stderr)
+
+
+def _annotated(maintenance: bool | None, failed: bool | None, cordoned: bool) -> dict[str, Any]:
+    notes = {nodes.MAINTENANCE: maintenance, nodes.FAILED: failed}
+    words = {name: "true" if value else None for name, value in notes.items()}
+    return {"metadata": {"annotations": words}, "spec": {"unschedulable": cordoned or None}}
+
+
+@node_app.command("maintenance")
+def node_maintenance(name: Name, kubeconfig: Config = None, context: Context = None) -> None:
+    """Cordon the host, empty it, and put it into maintenance mode."""
+    _ask(name, kubeconfig, context, _annotated(True, None, True))
+
+
+@node_app.command("return")
+def node_return(name: Name, kubeconfig: Config = None, context: Context = None) -> None:
+    """Bring the host back: from maintenance, from a failure, from being cordoned."""
+    _ask(name, kubeconfig, context, _annotated(None, None, False))
+
+
+@node_app.command("fail")
+def node_fail(name: Name, kubeconfig: Config = None, context: Context = None) -> None:
+    """Let the host fail without warning."""
+    _ask(name, kubeconfig, context, {"metadata": {"annotations": {nodes.FAILED: "true"}}})
+
+
+@node_app.command("add")
+def node_add(  # noqa: PLR0913 - one parameter per option of the command line
+    name: Name,
+    like: Annotated[str, typer.Option(help="The Node whose size and place it shall have.")],
+    cores: Annotated[int | None, typer.Option(min=1, help="Instead of the other's.")] = None,
+    memory: Annotated[str | None, typer.Option(help="As in 256Gi, instead of the other's.")] = None,
+    kubeconfig: Config = None,
+    context: Context = None,
+) -> None:
+    """Let a new host join the cluster of another."""
+    with exit_codes(), _api(kubeconfig, context) as api:
+        other = nodes.host(api.get(f"{NODES}/{like}"))
+        api.create(NODES, nodes.node(_like(other, name, cores, memory)))
+        print(f"node/{name} made", file=sys.stderr)
+
+
+def _like(other: HostSpec, name: str, cores: int | None, memory: str | None) -> HostSpec:
+    changes: dict[str, Any] = {"name": name}
+    if cores is not None:
+        changes["cpu_cores"] = cores
+    if memory is not None:
+        try:
+            changes["memory_mib"] = memory_mib(memory)
+        except ValueError as error:
+            raise BadInput([Problem(str(error), field="--memory")]) from None
+    return dataclasses.replace(other, **changes)

@@ -1,0 +1,281 @@
+"""How do the roles work behind a real API server, in real time?
+
+One thread has the clock and all decisions; it is the loop of `Supervisor.serve`. Watch threads put
+what the server tells into its inbox, an outbox takes what it wants written. The loop sleeps until
+something comes in or the next simulated event is due: nothing is polled but whether the server's
+process still runs. Simulated time is real time, times the speed.
+
+The VM role, the cluster role and the plant are those of any other run (`simulate.System`); only
+the API server is a `Mirror` of a real one.
+"""
+
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, BinaryIO
+
+import simpy
+
+from vmsim import live_events
+from vmsim.actions import Task
+from vmsim.adoption import adopt, remembered
+from vmsim.controller import Surroundings
+from vmsim.crds import resource_path, served
+from vmsim.editions import Edition
+from vmsim.kinds import Kind, kinds
+from vmsim.kube import Change, Denial, Kube
+from vmsim.live_hosts import LiveHosts
+from vmsim.mirror import Clock, Mirror, Write
+from vmsim.outbox import Outbox
+from vmsim.plan import Plan
+from vmsim.ports import Backend, Effects, Plant, PlantNeeds
+from vmsim.simulate import System
+from vmsim.trace import Record
+
+VM = "VirtualMachine"
+NODE = "Node"
+NOT_WATCHED = frozenset(("ConfigMap", "Secret", VM, NODE))
+TICK_S = 0.5
+BATCH = 1000
+CONFLICTS = 8
+RETRY_S = 5.0
+LAST_WORDS_S = 5.0
+
+Work = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How to serve: simulated seconds per real one, the file for the trace, and what to call now
+    and then to keep the API server alive (it tells whether it had died)."""
+
+    speed: float = 1.0
+    sink: BinaryIO | None = None
+    keep_alive: Callable[[], bool] = lambda: False
+
+
+class Supervisor:
+    """The controller and the cluster behind one API server; `serve` returns after `stop`."""
+
+    def __init__(self, plan: Plan, backend: Backend, kube: Kube, how: Serving) -> None:
+        self._kube = kube
+        self._how = how
+        self._edition: Edition = plan.edition
+        self._plants: list[Plant] = []
+        bare = replace(plan, manifests=(), timeline=(), workload=())
+        backend = replace(backend, make=partial(self._remember, backend.make))
+        self.system = System(bare, backend, simpy.Environment(), how.sink, Mirror)
+        assert isinstance(self.system.api, Mirror), "the store is the one that was asked for"
+        self.mirror: Mirror = self.system.api
+        self.outbox = Outbox()
+        self.hosts = LiveHosts(self.system, kube, self.outbox)
+        self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._began_s = 0.0
+        self._looked_s = 0.0
+        self._storage = {name: tuple(stores) for name, stores in plan.scenario.spec.storage.items()}
+        self.system.trace.listen(self._tell)
+
+    def begin(self) -> int:
+        """Learn what the server has, and take up the VMs that exist; how many those are."""
+        self._began_s = time.monotonic()
+        self.mirror.clock = self.hosts.clock = Clock(time.time(), self._how.speed)
+        self.system.begin()
+        for kind in served(self._edition):
+            if kind.name not in NOT_WATCHED:
+                found = tuple(self._kube.items(resource_path(kind)))
+                self.mirror.keep(kind.name, Change("LISTED", found))
+        self.hosts.begin()
+        self.mirror.listed(tuple(self._kube.items(self._path())))
+        adopted = self._adopt()
+        self.hosts.steer()
+        for kind in served(self._edition):
+            if kind.name not in NOT_WATCHED or kind.name in (VM, NODE):
+                thread = threading.Thread(target=self._watch, args=(kind,), daemon=True)
+                thread.start()
+        return adopted
+
+    def serve(self) -> None:
+        """Work until `stop` is called."""
+        while not self._stopped.is_set():
+            self._handle()
+            self.system.advance(self._now_s())
+            self._flush()
+            self._keep_alive()
+            self._wait()
+        self._flush()
+        self.outbox.drained(LAST_WORDS_S)
+        self.outbox.close()
+        self.system.trace.close()
+
+    def stop(self) -> None:
+        """End `serve` soon; may be called from a signal handler or another thread."""
+        self._stopped.set()
+        self._inbox.put(_nothing)
+
+    def _remember(self, make: Callable[[PlantNeeds], Plant], needs: PlantNeeds) -> Plant:
+        self._plants.append(make(needs))
+        return self._plants[-1]
+
+    def _now_s(self) -> float:
+        return (time.monotonic() - self._began_s) * self._how.speed
+
+    def _wait(self) -> None:
+        """Sleep until something comes in or is due, and leave what came in the inbox."""
+        due_s = (self.system.env.peek() - self._now_s()) / self._how.speed
+        if due_s <= 0.0:
+            return
+        try:
+            work = self._inbox.get(timeout=min(TICK_S, due_s))
+        except queue.Empty:
+            return
+        self._catch_up()
+        work()
+
+    def _handle(self) -> None:
+        """Do what came in, not too much at a time."""
+        if self._inbox.empty():
+            return
+        self._catch_up()
+        for _ in range(BATCH):
+            try:
+                work = self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            work()
+
+    def _catch_up(self) -> None:
+        """Bring simulated time up to now, so that what came in happens now."""
+        self.system.advance(self._now_s())
+
+    def _keep_alive(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._looked_s >= TICK_S:
+            self._looked_s = now_s
+            if self._how.keep_alive():
+                say("the API server had ended and was started again")
+
+    def _watch(self, kind: Kind) -> None:
+        for change in self._kube.watched(resource_path(kind), self._stopped):
+            self._inbox.put(partial(self._seen, kind.name, change))
+
+    def _seen(self, kind: str, change: Change) -> None:
+        if kind == NODE:
+            self.hosts.seen(change)
+        elif kind != VM:
+            self.mirror.keep(kind, change)
+        elif change.type == "LISTED":
+            self.mirror.listed(change.objects)
+        else:
+            raw = change.objects[0]
+            if change.type == "DELETED":
+                metadata = raw["metadata"]
+                self.mirror.gone(f"{metadata['namespace']}/{metadata['name']}", metadata["uid"])
+            else:
+                self.mirror.seen(raw)
+
+    def _adopt(self) -> int:
+        api = self.mirror
+        surroundings = Surroundings(
+            api, self._edition, self._storage, self.system.fleet.inventory.lowest_mhz
+        )
+        count = 0
+        for vm in api.vms.values():
+            known = remembered(vm, self._edition)
+            if known is None:
+                continue
+            if api.catalog.vm_class(vm.namespace, vm.spec.class_name) is None:
+                say(f"{vm.key}: its class {vm.spec.class_name} is gone; it is left as it is")
+                continue
+            tasks = adopt(self.system.fleet, known, surroundings.requirement(vm))
+            count += bool(tasks)
+            self._make_again(tasks)
+        return count
+
+    def _make_again(self, tasks: list[Task]) -> None:
+        """Carry the tasks out on a real API that has forgotten the VM with its process."""
+        effects: Effects | None = getattr(self._plants[0], "effects", None)
+        for task in tasks if effects is not None else ():
+            assert effects is not None
+            if fault := effects.task(task):
+                say(f"{task.vm}: {fault}")
+
+    def _path(self, key: str = "") -> str:
+        namespace, _, name = key.partition("/")
+        return resource_path(kinds(self._edition.name)[VM], namespace, name)
+
+    def _flush(self) -> None:
+        """Hand over everything that the server shall learn."""
+        for key in list(self.mirror.dirty):
+            if (write := self.mirror.write(key)) is not None:
+                job = partial(send, self._kube, self._path(key), write)
+                self.outbox.put(key, job, self._sent)
+        self.mirror.dirty.clear()
+        self.hosts.flush()
+
+    def _sent(self, key: str, answer: Any, refusal: Exception | None) -> None:
+        if refusal is not None:
+            self._inbox.put(partial(self._refused, key, refusal))
+        elif answer is not None:
+            self._inbox.put(partial(self.mirror.written, key, answer))
+
+    def _refused(self, key: str, refusal: Exception) -> None:
+        say(f"{key} could not be written: {refusal}")
+        timer = self.system.env.timeout(RETRY_S * self._how.speed)
+        assert timer.callbacks is not None
+        timer.callbacks.append(lambda _: self.mirror.dirty.setdefault(key))
+
+    def _tell(self, record: Record) -> None:
+        """Make an Event of what happened, if it is of interest to the object's users."""
+        vm = self.mirror.vms.get(record.object)
+        api_version = self._edition.api_version
+        found = live_events.event(record, vm, api_version, self.mirror.clock)
+        if found is not None and len(self.outbox) < live_events.MOST_WAITING:
+            path = f"/api/v1/namespaces/{found['metadata']['namespace']}/events"
+            name = found["metadata"]["name"]
+            self.outbox.put(f"event/{name}", partial(self._kube.create, path, found))
+
+
+def send(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | None:
+    """Write metadata, then status; the object afterwards, or None if it is not there any more."""
+    try:
+        raw = _send_metadata(kube, path, write)
+        if raw is None or write.status is None:
+            return raw
+        body = {"metadata": {"uid": write.uid}, "status": write.status}
+        return kube.patch(f"{path}/status", body)
+    except Denial as denial:
+        if denial.status in (404, 409):  # gone, or another of that name
+            return None
+        raise
+
+
+def _send_metadata(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | None:
+    """Write what the metadata needs; read it again when somebody else was faster."""
+    raw: Mapping[str, Any] = write.seen
+    for _ in range(CONFLICTS):
+        patch = write.metadata(raw)
+        if patch is None:
+            return raw
+        try:
+            return kube.patch(path, {"metadata": patch})
+        except Denial as denial:
+            if denial.status != 409:
+                raise
+        raw = kube.get(path)
+        if raw["metadata"]["uid"] != write.uid:
+            return None
+    return raw
+
+
+def say(message: str) -> None:
+    """Tell whoever watches the terminal."""
+    print(f"vmsim: {message}", file=sys.stderr, flush=True)
+
+
+def _nothing() -> None:
+    return None
