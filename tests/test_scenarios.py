@@ -19,6 +19,7 @@ from backends import opened
 from vmsim.actions import Cause
 from vmsim.documents import read
 from vmsim.expectations import Verdict
+from vmsim.ha import FailureKind
 from vmsim.loading import load
 from vmsim.quantities import memory_mib
 from vmsim.simulate import System
@@ -277,7 +278,7 @@ class _Watch:
 
     def _cluster(self, record: Record) -> Iterator[str]:
         vm, host, cause = record.object, record.data["host"], record.data["cause"]
-        if cause not in list(Cause):
+        if cause not in (list(FailureKind) if record.kind == "VmTerminated" else list(Cause)):
             yield f"{vm}: {record.kind} without a cause"
         if record.kind == "VmPoweredOn":
             if vm in self.on:
