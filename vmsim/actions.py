@@ -31,6 +31,7 @@ class Cause(StrEnum):
     EVACUATION = "Evacuation"
     RESTART = "Restart"
     ADMINISTRATOR = "Administrator"
+    LOAD_BALANCING = "LoadBalancing"
 
 
 class PowerOffMode(StrEnum):

@@ -9,11 +9,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from vmsim.affinity import OF_HOSTS, Kind, Rule
-from vmsim.drs import Drs
+from vmsim.drs import Balance, Demand, Drs
 from vmsim.kinds import did_you_mean
 from vmsim.policies import names
 from vmsim.pools_schema import ResourcePool
-from vmsim.schema import Strict
+from vmsim.schema import Duration, Strict
 
 
 def _known_policy(name: str) -> str:
@@ -65,6 +65,30 @@ class DrsRule(Strict):
         return Rule(self.name, self.kind, must, *groups)
 
 
+class DrsDemand(Strict):
+    """How much of what they have some VMs use; the first that names a VM counts. Without one it is
+    a quarter of the vCPUs and half of the memory, a default without a measurement behind it."""
+
+    vms: list[str] = []
+    """`namespace/name` of VMs, or globs."""
+    classes: list[str] = []
+    """Every VM of these classes."""
+    cpu: float = Field(default=0.25, ge=0, le=1)
+    """Share of its vCPUs' clock."""
+    memory: float = Field(default=0.5, ge=0, le=1)
+    """Share of its memory."""
+
+
+class LoadBalancing(Strict):
+    """DRS moves VMs that would run better elsewhere, never against a must rule."""
+
+    threshold: int = Field(default=3, ge=1, le=5)
+    """From 1 (never) over 3 (good improvements) to 5 (slight ones), as in the vSphere Client; the
+    API's vmotionRate is 6 minus this."""
+    every: Duration = Field(default=60.0, gt=0)
+    """How often it looks."""
+
+
 class DrsBlock(Strict):
     """What DRS keeps to when it places VMs."""
 
@@ -72,6 +96,10 @@ class DrsBlock(Strict):
     """See DrsRule; the first of two that disagree wins."""
     pools: list[ResourcePool] = []
     """See ResourcePool; a parent comes before its pools."""
+    demand: list[DrsDemand] = []
+    """See DrsDemand."""
+    load_balancing: LoadBalancing | None = None
+    """See LoadBalancing; without it no VM is moved for its load."""
 
     @model_validator(mode="after")
     def _distinct(self) -> "DrsBlock":
@@ -84,6 +112,13 @@ class DrsBlock(Strict):
 
     def drs(self) -> Drs:
         """The block as the cluster role knows it."""
+        balancing = self.load_balancing
         return Drs(
-            tuple(rule.rule() for rule in self.rules), tuple(pool.pool() for pool in self.pools)
+            tuple(rule.rule() for rule in self.rules),
+            tuple(pool.pool() for pool in self.pools),
+            tuple(
+                Demand(one.cpu, one.memory, tuple(one.vms), tuple(one.classes))
+                for one in self.demand
+            ),
+            Balance(balancing.threshold, balancing.every) if balancing else None,
         )

@@ -145,7 +145,7 @@ class Inventory:
             self.forgotten += len(self.touched)
             self.touched.clear()
 
-    def pool_admits(self, pool: str, resource: int, units: int) -> NDArray[np.bool_]:
+    def pool_admits(self, pool: str | None, resource: int, units: int) -> NDArray[np.bool_]:
         """For each host, whether the pool may promise so much more in the host's cluster.
 
         `resource` is that of `pools`. A cluster has what its hosts have that are not away.
@@ -157,7 +157,7 @@ class Inventory:
             here = self.states[row] in (HostState.UP, HostState.ENTERING_MAINTENANCE)
             there[host.cluster] = there.get(host.cluster, 0) + int(column[row]) * here
         fits = {
-            cluster: self.pools.admits(cluster, pool, resource, units, capacity)
+            cluster: self.pools.admits(cluster, pool or "", resource, units, capacity)
             for cluster, capacity in there.items()
         }
         return np.array([fits[host.cluster] for host in self.hosts], dtype=bool)

@@ -11,92 +11,32 @@ the hosts that were touched since it was last asked; every host where a must rul
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vmsim import affinity
-from vmsim.affinity import Kind, Mask, Rows, Rule
+from vmsim.affinity import Kind, Mask, Rows
 from vmsim.inventory import (
     CPU,
     CPU_RESERVATION,
     MEMORY,
     MEMORY_RESERVATION,
     Inventory,
-    Needs,
 )
 from vmsim.objects import HostState
 from vmsim.pools import CPU_MHZ, MEMORY_MIB
+from vmsim.requirement import LIFETIME_CLASSES as LIFETIME_CLASSES
+from vmsim.requirement import Requirement as Requirement
+from vmsim.requirement import live as live
+from vmsim.requirement import needs as needs
 
 Scores: TypeAlias = NDArray[np.float64]
 
 EVERY_ROW = slice(None)
 FEW_HOSTS = 512  # below this, rescoring every host costs less than picking out the touched ones
-LIFETIME_CLASSES = 4
-LIFETIME_BELOW_S = (3_600, 36_000, 360_000)  # upper ends of all classes but the last (LAVA, 2024)
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """What a VM asks of a host.
-
-    `devices` are pairs (device name, units). `datastores` are the acceptable ones ((): any).
-    `zones` and `cluster` limit the candidates ('' or (): any). `only_host` names the one host
-    that may run it, or ''. A generation or hardware version of 0 asks for nothing. `policies`
-    are the compute policies of the VM; no filter reads them, the cluster role does. `rules` are
-    the rules of which the VM is a member. `lifetime_s` is how long it is expected to be there
-    (0: not known). `pool` is the resource pool that must admit it ('': the root), or None.
-    """
-
-    cpus: int
-    memory_mib: int
-    cpu_reservation_mhz: int = 0
-    memory_reservation_mib: int = 0
-    devices: tuple[tuple[str, int], ...] = ()
-    zones: tuple[str, ...] = ()
-    cluster: str = ""
-    datastores: tuple[str, ...] = ()
-    min_hardware_version: int = 0
-    min_cpu_generation: int = 0
-    only_host: str = ""
-    policies: tuple[str, ...] = ()
-    class_name: str = ""
-    live: bool = False
-    rules: tuple[Rule, ...] = ()
-    lifetime_s: float = 0.0
-    pool: str | None = None
-
-    @property
-    def lifetime_class(self) -> int:
-        """1 for the shortest lifetimes to LIFETIME_CLASSES for the longest and unknown ones."""
-        if not self.lifetime_s:
-            return LIFETIME_CLASSES
-        return 1 + sum(1 for below_s in LIFETIME_BELOW_S if self.lifetime_s >= below_s)
-
-
-@lru_cache(maxsize=4096)
-def live(requirement: Requirement, generation: int) -> Requirement:
-    """What a VM that runs asks of the target of a live migration: the CPU it was started on."""
-    newest = max(requirement.min_cpu_generation, generation)
-    return replace(requirement, min_cpu_generation=newest, live=True, pool=None)
-
-
-def needs(requirement: Requirement, inventory: Inventory) -> Needs:
-    """What running such a VM takes from a host's room."""
-    wanted = [
-        (CPU, requirement.cpus),
-        (MEMORY, requirement.memory_mib),
-        (CPU_RESERVATION, requirement.cpu_reservation_mhz),
-        (MEMORY_RESERVATION, requirement.memory_reservation_mib),
-    ]
-    named = [*requirement.devices, *affinity.memberships(requirement.rules)]
-    if inventory.counts_lifetimes:
-        named.append((f"lifetime/{requirement.lifetime_class}", 1))
-    wanted += [(inventory.resource(name), units) for name, units in named]
-    return tuple((resource, units) for resource, units in wanted if units > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +91,6 @@ def _devices_free(requirement: Requirement, inventory: Inventory, rows: Rows) ->
     for name, units in requirement.devices:
         free &= inventory.room[inventory.resource(name)][rows] >= units
     return free
-
-
-def _admitted(requirement: Requirement, inventory: Inventory, resource: int, units: int) -> Mask:
-    """Where the VM's pool may promise it that much more; every row, whichever are asked about."""
-    assert requirement.pool is not None
-    return inventory.pool_admits(requirement.pool, resource, units)
 
 
 FILTERS = (
@@ -260,14 +194,16 @@ FILTERS = (
         "InsufficientCpuResourcesFault",
         False,
         lambda vm: vm.pool is not None and vm.cpu_reservation_mhz > 0,
-        lambda vm, hosts, rows: _admitted(vm, hosts, CPU_MHZ, vm.cpu_reservation_mhz)[rows],
+        lambda vm, hosts, rows: hosts.pool_admits(vm.pool, CPU_MHZ, vm.cpu_reservation_mhz)[rows],
     ),
     Filter(
         "PoolMemory",
         "InsufficientMemoryResourcesFault",
         False,
         lambda vm: vm.pool is not None and vm.memory_reservation_mib > 0,
-        lambda vm, hosts, rows: _admitted(vm, hosts, MEMORY_MIB, vm.memory_reservation_mib)[rows],
+        lambda vm, hosts, rows: hosts.pool_admits(vm.pool, MEMORY_MIB, vm.memory_reservation_mib)[
+            rows
+        ],
     ),
     Filter(
         "CPUReservation",
@@ -338,18 +274,14 @@ class Shape:
         scores = self.refresh(inventory, policy)
         if not self._prefers or len(scores) == 0:
             return scores
-        return np.where(preferred(self.requirement, inventory, scores > -np.inf), scores, -np.inf)
+        best = affinity.prefer(self.requirement.rules, inventory, scores > -np.inf)
+        return np.where(best, scores, -np.inf)
 
     def _rescore(self, inventory: Inventory, policy: Policy, rows: Rows) -> None:
         passes = self._fixed[rows].copy()
         for test in self._live:
             passes &= test(self.requirement, inventory, rows)
         self.scores[rows] = np.where(passes, policy(self.requirement, inventory, rows), -np.inf)
-
-
-def preferred(requirement: Requirement, inventory: Inventory, fits: Mask) -> Mask:
-    """The hosts on which the VM's should rules are kept best, of those that fit."""
-    return affinity.prefer(requirement.rules, inventory, fits)
 
 
 class Placer:
@@ -380,6 +312,11 @@ class Placer:
     def fits(self, shape: Shape, row: int) -> bool:
         """Whether the host of this row fits."""
         return bool(shape.refresh(self.inventory, self._policy)[row] > -np.inf)
+
+    def preferred_rows(self, requirement: Requirement) -> NDArray[np.int64]:
+        """The hosts on which such a VM fits, and its should rules are kept best."""
+        scores = self.shape(requirement).choice(self.inventory, self._policy)
+        return np.flatnonzero(scores > -np.inf)
 
     def refusals(self, requirement: Requirement) -> dict[str, str]:
         """For each candidate host that refuses, by name: the fault of the first filter to say no.

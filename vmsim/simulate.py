@@ -20,6 +20,7 @@ from vmsim import ha_schema
 from vmsim.administration import Administration, host_data
 from vmsim.apiserver import ApiServer
 from vmsim.assumptions import assumptions
+from vmsim.balancer import Balancer
 from vmsim.catalog import Catalog
 from vmsim.chance import Chance, Parts
 from vmsim.cluster import Cluster, ClusterPolicy
@@ -76,6 +77,7 @@ class System:
         behaviour = cluster_policy(plan)
         self.cluster = Cluster(self.fleet, behaviour)
         self.hosts = Administration(env, self.fleet, plant, behaviour)
+        self.balancer = Balancer(env, self.fleet, behaviour)
         self.hosts.availability.class_of = self._class_of
         self.cluster.admits = self.hosts.admission.refusal
         self.cluster.sized = self.hosts.admission.sized
