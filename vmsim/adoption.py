@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from vmsim.actions import Task, Verb
 from vmsim.editions import Edition
-from vmsim.fleet import Fleet, datastore_on
+from vmsim.fleet import Fleet, datastore_on, serial_of
 from vmsim.objects import HostState, PowerState, VirtualMachine
 from vmsim.placement import Requirement
 
@@ -32,6 +32,8 @@ def remembered(vm: VirtualMachine, edition: Edition) -> Remembered | None:
         return None
     words = {word: state for state, word in edition.power_words.items()}
     power = words.get(status.power_state, PowerState.OFF)
+    if power is PowerState.ON and not status.ip:
+        power = PowerState.OFF  # its guest was starting, and died with the process
     return Remembered(vm.key, status.host, power, status.ip)
 
 
@@ -64,5 +66,6 @@ def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Tas
         guest.boots = 1
         guest.generation = host.cpu_generation
         guest.ip = known.ip
+        fleet.number(guest, serial_of(known.ip))
         tasks.append(Task(Verb.POWER_ON, known.key, host.name, host.name, guest.cause, *size))
     return tasks

@@ -117,6 +117,11 @@ class Fleet:
         guest.shape = self.placer.shape(requirement)
         return guest
 
+    def number(self, guest: Guest, serial: int) -> None:
+        """Give the guest the number that it had before; no later one gets it again."""
+        guest.serial = serial
+        self._serial = max(self._serial, serial)
+
     def place(self, requirement: Requirement) -> int:
         """Row of the best host for such a VM, or -1."""
         return self.placer.place(self.placer.shape(requirement))
@@ -332,6 +337,12 @@ def datastore_on(host: HostSpec, requirement: Requirement) -> str:
 def _address(serial: int) -> str:
     """A private address that differs for each of 16 million VMs."""
     return f"10.{serial >> 16 & 255}.{serial >> 8 & 255}.{serial & 255}"
+
+
+def serial_of(address: str) -> int:
+    """The number of the guest that was given the address."""
+    high, middle, low = (int(part) for part in address.split(".")[1:])
+    return high << 16 | middle << 8 | low
 
 
 def _nothing() -> None:
