@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from builders import World, hosts, need
+from builders import GIB, World, hosts, need
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rule_play import MOVES, MUSTS, Play
@@ -25,6 +25,7 @@ from vmsim.balancing import (
 from vmsim.cluster import ClusterPolicy
 from vmsim.drs import Balance, Demand, Drs
 from vmsim.drs_schema import DrsBlock
+from vmsim.evacuation import Order
 
 FULL = (Demand(cpu=1.0, memory=0.5, vms=("ns/*",)),)
 
@@ -196,6 +197,24 @@ def balanced(moves: list[tuple[Any, ...]]) -> set[str]:
     for move in [*first, ("wait", 31), *then, ("wait", 60), *moves, ("wait", 120)]:
         play.make(move)
     return play.broken
+
+
+@pytest.mark.parametrize(
+    ("order", "keys"),
+    [
+        (Order.DECLARED, ["ns/4", "ns/8", "ns/2"]),
+        (Order.LARGEST, ["ns/8", "ns/4", "ns/2"]),
+        (Order.SMALLEST, ["ns/2", "ns/4", "ns/8"]),
+    ],
+)
+def test_vms_leave_a_host_in_the_order_that_is_asked_for(order: Order, keys: list[str]) -> None:
+    made = World(hosts(2), policy=ClusterPolicy(drs=Drs(evacuation_order=order)))
+    for gib in (4, 8, 2):
+        made.running(f"ns/{gib}", need(memory_mib=gib * GIB))
+    began_s = made.env.now
+    made.hosts.enter_maintenance("esx-1")
+    made.settle()
+    assert [key for t, key, _ in made.log("TaskStarted") if t >= began_s] == keys
 
 
 def test_scenario_turns_load_balancing_on() -> None:

@@ -6,7 +6,7 @@ the durations that were in force, with where they come from.
 
 import dataclasses
 
-from vmsim import chance_schema, ha_schema, sources, timing, upgrade_schema
+from vmsim import chance_schema, drs_schema, ha_schema, sources, timing, upgrade_schema
 from vmsim.durations import Durations
 from vmsim.loading import Plan
 from vmsim.vmotion import assumed
@@ -30,6 +30,7 @@ def assumptions(plan: Plan) -> list[str]:
         *timing.said(plan),
         *chance_schema.said(spec.failures, spec.maintenance_calendar, spec.guests),
         *sources.said(plan.workload),
+        *drs_schema.said(spec.drs),
         *upgrade_schema.said(spec.upgrade),
     ]
     durations = plan.durations

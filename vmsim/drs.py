@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from vmsim.affinity import Rule, declare
+from vmsim.evacuation import Order
 from vmsim.inventory import Inventory
 from vmsim.placement import Requirement
 from vmsim.pools import Allocation, Ledger, Pool, pool_of
@@ -53,6 +54,7 @@ class Drs:
     pools: tuple[Pool, ...] = ()
     demands: tuple[Demand, ...] = ()
     balance: Balance | None = None
+    evacuation_order: Order = Order.DECLARED
 
     def declare(self, inventory: Inventory) -> None:
         """Let the inventory count what the rules and pools look at."""

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from vmsim.affinity import OF_HOSTS, Kind, Rule
 from vmsim.drs import Balance, Demand, Drs
+from vmsim.evacuation import Order
 from vmsim.kinds import did_you_mean
 from vmsim.policies import names
 from vmsim.pools_schema import ResourcePool
@@ -89,6 +90,20 @@ class LoadBalancing(Strict):
     """How often it looks."""
 
 
+def said(block: "DrsBlock") -> list[str]:
+    """What a run takes for granted of DRS, one sentence each; nothing without a block."""
+    balancing = block.load_balancing
+    if block == DrsBlock():
+        return []
+    moves = f"every {balancing.every:g} s, threshold {balancing.threshold}" if balancing else "off"
+    return [
+        f"DRS: {len(block.rules)} rules, {len(block.pools)} pools, load balancing {moves}; "
+        "a VM demands 25 % of its vCPUs and 50 % of its memory unless the scenario says more "
+        "(not measured)",
+        f"hosts are emptied in this order: {block.evacuation_order.value}",
+    ]
+
+
 class DrsBlock(Strict):
     """What DRS keeps to when it places VMs."""
 
@@ -100,6 +115,8 @@ class DrsBlock(Strict):
     """See DrsDemand."""
     load_balancing: LoadBalancing | None = None
     """See LoadBalancing; without it no VM is moved for its load."""
+    evacuation_order: Order = Order.DECLARED
+    """Which VMs leave a host that enters maintenance first."""
 
     @model_validator(mode="after")
     def _distinct(self) -> "DrsBlock":
@@ -121,4 +138,5 @@ class DrsBlock(Strict):
                 for one in self.demand
             ),
             Balance(balancing.threshold, balancing.every) if balancing else None,
+            self.evacuation_order,
         )

@@ -5,6 +5,7 @@ on a compatible node (S-10, S-11). Three behaviours exist in the field for the s
 the eviction policy is a parameter of every run.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from vmsim.objects import PowerState
@@ -31,6 +32,20 @@ class Disposition(StrEnum):
     MIGRATE = "Migrate"
     POWER_OFF = "PowerOff"
     BLOCK = "Block"
+
+
+class Order(StrEnum):
+    """Which VMs leave a host first: as they came to it, or by their memory."""
+
+    DECLARED = "declared"
+    LARGEST = "largestFirst"
+    SMALLEST = "smallestFirst"
+
+
+def in_order(memory_mib: Sequence[int], order: Order) -> list[int]:
+    """The positions of VMs with so much memory in the order in which they leave; ties as given."""
+    sign = {Order.DECLARED: 0, Order.LARGEST: -1, Order.SMALLEST: 1}[order]
+    return sorted(range(len(memory_mib)), key=lambda number: sign * memory_mib[number])
 
 
 def is_passthrough(device: str) -> bool:

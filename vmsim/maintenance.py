@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from vmsim.actions import Cause, Fault, Verb
 from vmsim.cluster import ClusterPolicy
-from vmsim.evacuation import Disposition, disposition, hindrance
+from vmsim.evacuation import Disposition, disposition, hindrance, in_order
 from vmsim.fleet import Fleet, Guest
 from vmsim.hosts import HostStates, Refused
 from vmsim.objects import HostState, PowerState
@@ -115,7 +115,9 @@ class Maintenance:
         moving = sum(guest.busy is Verb.MIGRATE for guest in residents.values())
         nic_mbps = self._fleet.inventory.hosts[row].nic_mbps
         free = concurrent(nic_mbps, self._policy.vmotion.limits) - moving
-        for guest in list(residents.values()):
+        there = list(residents.values())
+        sizes = [guest.requirement.memory_mib for guest in there]
+        for guest in [there[n] for n in in_order(sizes, self._policy.drs.evacuation_order)]:
             if guest.busy is None and (free > 0 or guest.key not in drain.in_line):
                 blocker = self._leave(guest, may_migrate=free > 0)
                 free -= guest.busy is Verb.MIGRATE
