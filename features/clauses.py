@@ -21,8 +21,6 @@ CAPABILITIES: Mapping[str, str] = {
     "host-failure": "a host can fail without warning, and come back",
     "new-hosts": "a host can join a cluster",
 }
-LACKING: Mapping[str, Mapping[str, str]] = {"memory": {}, "vcsim": {}}
-"""For each backend the capabilities that it lacks, each with the reason."""
 
 PLAYED: Mapping[str, tuple[str, ...]] = {
     "memory": (),
@@ -37,7 +35,7 @@ PLAYED: Mapping[str, tuple[str, ...]] = {
 
 LEVELS = ("core", "extended", "provisional")
 EDITIONS = ("2023-03", "2026-08")
-LETTERS = ("S",)
+LETTERS = ("S", "N", "M", "P", "Z", "C", "I", "ST", "Q", "X", "T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,29 +173,55 @@ def _is_sound(part: Any) -> bool:
 
 def page() -> str:
     """The text of `docs/clauses.md`."""
-    return "\n".join(_HEAD + [line for clause in clauses() for line in _section(clause)])
+    return "\n".join(_HEAD + [line for letter in LETTERS for line in _chapter(letter)])
 
 
 _HEAD = [
     "# Clauses",
     "",
-    "What the VirtualMachine page of 2023-03 says, clause by clause in our own words, and the",
-    "scenarios that show it. *2026-08* is what the later page says instead. `make features` runs",
-    "the scenarios.",
+    "What the specification says, clause by clause in our own words, and the scenarios that show",
+    "it. S clauses are what the VirtualMachine page of 2023-03 says; *2026-08* is what the later",
+    "page says instead. The other letters are what the API's schema, its webhooks and the",
+    "controller add. `vmsim conform` judges an implementation by them: [conform.md](conform.md).",
     "",
     "<!-- Written by `python -m features.clauses > docs/clauses.md`; do not edit by hand. -->",
     "",
 ]
+TITLES: Mapping[str, str] = {
+    "S": "The page",
+    "N": "Names and required fields",
+    "M": "Changes",
+    "P": "Power",
+    "Z": "Zones and placement",
+    "C": "Classes",
+    "I": "Images",
+    "ST": "Storage",
+    "Q": "Failure and trying again",
+    "X": "Deletion",
+    "T": "Status",
+}
+
+
+def _chapter(letter: str) -> Iterator[str]:
+    yield from (f"# {TITLES[letter]}", "")
+    for clause in clauses():
+        if clause.id.partition("-")[0] == letter:
+            yield from _section(clause)
 
 
 def _section(clause: Clause) -> Iterator[str]:
     yield from (f"## {clause.id}", "", clause.text, "")
-    if clause.later:
-        yield from (f"*2026-08*: {clause.later}", "")
-    if clause.untestable:
-        yield from (f"**Not testable**: {clause.untestable}", "")
-    if clause.partly:
-        yield from (f"**In part**: {clause.partly}", "")
+    seen = ", ".join(clause.how)
+    yield f"{clause.level}; from the {clause.source}; {' and '.join(clause.editions)}; by {seen}"
+    yield ""
+    for title, text in (
+        ("*2026-08*", clause.later),
+        ("**Not testable**", clause.untestable),
+        ("**Not shown yet**", clause.pending),
+        ("**In part**", clause.partly),
+    ):
+        if text:
+            yield from (f"{title}: {text}", "")
     shown = [scenario for scenario in scenarios() if clause.id in scenario.clauses]
     for scenario in shown:
         yield f"- {scenario.feature}: {scenario.name} (`features/{scenario.file}`)"

@@ -1,20 +1,21 @@
-"""Features run on one backend: `pytest features --backend memory`, or `--backend vcsim`.
+"""Features run on one target: `pytest features --target memory`, or `--target vcsim`.
 
-A clause tag (`@S-11`) becomes a marker. A tag `@needs-...` names a capability: where the backend
-lacks it the scenario is skipped before its first step, and the reason is printed. A vCenter is no
-choice here, because it has hosts of its own and each scenario needs other ones.
+From an installed vmsim it is `pytest --pyargs features --target NAME`, where NAME may be a target
+that another package brings. A clause tag (`@S-11`) becomes a marker, so `-m S-11` selects. A tag
+`@needs-...` names a capability: where the target lacks it the scenario is skipped before its first
+step, and the reason is printed. pytest calls a run in which all was skipped a success; for a
+verdict use `vmsim conform`, which does not.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from functools import partial
+from typing import Any
 
 import pytest
 
-from backends import opened
-from features.clauses import CAPABILITIES, LACKING, PLAYED, clauses
-from features.target import Target
-from vmsim.problems import Unreachable
+from features.clauses import CAPABILITIES, clauses
+from vmsim.conformance.targets import Descriptor
+from vmsim.conformance.targets import target as named
+from vmsim.problems import BadInput, Unreachable
 
 STEPS = ("features.steps.given", "features.steps.when", "features.steps.then")
 
@@ -22,8 +23,9 @@ pytest.register_assert_rewrite(*STEPS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--backend`: where the features run."""
-    parser.addoption("--backend", default="memory", choices=sorted(LACKING))
+    """`--target` (or `--backend`): where the features run; `--seed`: of what is left to chance."""
+    parser.addoption("--target", "--backend", dest="target", default="memory")
+    parser.addoption("--seed", type=int, default=1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,37 +39,47 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    """The backend, and what is played on it because it cannot do it."""
-    backend = config.getoption("--backend")
-    return [f"backend: {backend}", *(f"played on {backend}: {line}" for line in PLAYED[backend])]
+    """The target, and what is played on it because it cannot do it."""
+    about = _about(config)
+    name = config.getoption("target")
+    return [f"target: {name}", *(f"played on {name}: {line}" for line in about.played)]
+
+
+def _about(config: pytest.Config) -> Descriptor:
+    try:
+        return named(str(config.getoption("target")))
+    except BadInput as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what the backend cannot do, with the reason."""
-    backend = config.getoption("--backend")
-    reasons = LACKING[backend]
+    """Skip what the target cannot do, with the reason."""
+    about = _about(config)
+    reasons = {**about.blind, **about.lacking}
     for item in items:
         for name in CAPABILITIES:
             if item.get_closest_marker(f"needs-{name}") and name in reasons:
-                reason = f"{backend} lacks {name}: {reasons[name]}"
+                reason = f"{about.name} lacks {name}: {reasons[name]}"
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def reachable(request: pytest.FixtureRequest) -> str:
-    """The name of the backend; the session ends with 4, and no test passes, if it is not there."""
-    name = str(request.config.getoption("--backend"))
+def reachable(request: pytest.FixtureRequest) -> Descriptor:
+    """The target; the session ends with 4, and no test passes, if it is not there."""
+    about = _about(request.config)
     try:
-        with opened(name, []):
-            return name
+        if about.unavailable:
+            raise Unreachable(about.unavailable)
+        about.check()
     except Unreachable as error:
-        pytest.exit(f"{name} cannot be reached: {error}", returncode=4)
+        pytest.exit(f"{about.name} cannot be reached: {error}", returncode=4)
+    return about
 
 
 @pytest.fixture
-def target(reachable: str) -> Iterator[Target]:
-    """A Supervisor of one scenario; at its end the backend's own inventory must agree."""
-    with ExitStack() as stack:
-        supervisor = Target(partial(opened, reachable), stack)
+def target(reachable: Descriptor, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A Supervisor of one scenario; at its end the target's own inventory must agree."""
+    with reachable.open(int(request.config.getoption("seed"))) as supervisor:
         yield supervisor
         assert supervisor.differences() == []
+    assert reachable.left_behind() == []

@@ -2,7 +2,7 @@ Feature: VMs that cannot be live-migrated
   A hardware dependency may keep a VM from live migration. It is then powered off, and powered on
   again on a compatible Node. When there is none, its controller keeps trying.
 
-  @S-11
+  @S-11 @C-09
   Scenario Outline: Maintenance powers a VM with a device off and on again elsewhere
     Given the API of edition 2023-03
     And hosts "esx-1" and "esx-2" with device "<device>"
@@ -34,7 +34,7 @@ Feature: VMs that cannot be live-migrated
       | grid_a100-8c  |
       | 0x10de:0x1eb8 |
 
-  @S-11
+  @S-11 @C-10
   Scenario: The later platform does not power off a VM with a device on its own
     Given the API of edition 2026-08
     And hosts "esx-1" and "esx-2" with device "grid_a100-8c"
@@ -45,7 +45,7 @@ Feature: VMs that cannot be live-migrated
     Then VM "trainer" stays on its host for 1 day
     And VM "trainer" kept running
 
-  @S-11
+  @S-11 @C-08
   Scenario Outline: A VM with a device goes only to a host that has the device
     Given the API of edition 2023-03
     And hosts "esx-1" and "esx-2" with device "<device>"
@@ -88,7 +88,7 @@ Feature: VMs that cannot be live-migrated
     When host "esx-1" leaves maintenance
     Then VM "trainer" runs on host "esx-1" within 20 minutes
 
-  @S-12
+  @S-12 @C-08
   Scenario: Without a compatible host the VM is not run on another
     Given the API of edition 2023-03
     And hosts "esx-1" with device "grid_a100-8c"
@@ -110,7 +110,7 @@ Feature: VMs that cannot be live-migrated
     When host "esx-9" joins the cluster
     Then VM "trainer" runs on host "esx-9" within 20 minutes
 
-  @S-12 @needs-new-hosts
+  @S-12 @needs-new-hosts @Q-01 @Q-10
   Scenario Outline: A VM that never found a host runs when one with room joins
     Given the API of edition <edition>
     And host "esx-1" with 2Gi of memory
@@ -125,7 +125,7 @@ Feature: VMs that cannot be live-migrated
       | 2023-03 |
       | 2026-08 |
 
-  @S-12
+  @S-12 @Q-01 @Q-10
   Scenario Outline: A VM that never found a host runs when another VM makes room
     Given the API of edition <edition>
     And host "esx-1" with 6Gi of memory
@@ -140,7 +140,7 @@ Feature: VMs that cannot be live-migrated
       | 2023-03 |
       | 2026-08 |
 
-  @S-12 @needs-new-hosts
+  @S-12 @needs-new-hosts @Q-01 @Q-10
   Scenario Outline: After a month of trying the controller still has not given up
     Given the API of edition <edition>
     And host "esx-1" with 2Gi of memory

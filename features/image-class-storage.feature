@@ -2,7 +2,7 @@ Feature: Image, class and storage class
   A VM gets its disks from an image, its virtual hardware from a class and its storage policy from
   a storage class; a new VM names all three.
 
-  @S-15
+  @S-15 @N-04 @N-05 @N-06
   Scenario Outline: A VM without an image is denied
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -18,7 +18,7 @@ Feature: Image, class and storage class
       | 2026-08 | without       | spec.image     |
       | 2026-08 | with an empty | spec.image     |
 
-  @S-17
+  @S-17 @N-04 @N-05 @N-07
   Scenario Outline: A VM without a class is denied
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -34,7 +34,7 @@ Feature: Image, class and storage class
       | 2026-08 | without       |
       | 2026-08 | with an empty |
 
-  @S-19
+  @S-19 @ST-02
   Scenario Outline: A VM without a storage class is denied
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -64,7 +64,7 @@ Feature: Image, class and storage class
       | 2023-03 |
       | 2026-08 |
 
-  @S-03
+  @S-03 @C-03
   Scenario Outline: A VM has the CPUs and the memory of its class
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -93,7 +93,7 @@ Feature: Image, class and storage class
       | 2023-03 | VirtualMachinePrereqReady |
       | 2026-08 | VirtualMachineClassReady |
 
-  @S-03
+  @S-03 @Q-08
   Scenario Outline: A VM runs once its class is made
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -117,7 +117,7 @@ Feature: Image, class and storage class
     Then VM "db" has condition "VirtualMachinePrereqReady" "False" within 1 minute
     And VM "db" does not run for 1 hour
 
-  @S-04
+  @S-04 @I-02
   Scenario: The later API denies a VM whose image does not exist
     Given the API of edition 2026-08
     And hosts "esx-1"
@@ -126,7 +126,7 @@ Feature: Image, class and storage class
     Then the request is denied because of "spec.imageName"
     And VM "db" does not exist
 
-  @S-04
+  @S-04 @Q-08 @I-09 @I-05
   Scenario: A VM runs once its image is there
     Given the API of edition 2023-03
     And hosts "esx-1"

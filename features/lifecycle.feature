@@ -16,7 +16,7 @@ Feature: Life cycle
       | 2023-03 |
       | 2026-08 |
 
-  @S-08
+  @S-08 @T-04
   Scenario Outline: The Node that a VM reports is the host that holds it
     Given the API of edition <edition>
     And hosts "esx-1", "esx-2" and "esx-3"
@@ -31,7 +31,7 @@ Feature: Life cycle
       | 2023-03 |
       | 2026-08 |
 
-  @S-01 @S-02
+  @S-01 @S-02 @T-05
   Scenario Outline: A VM that is created off exists on a host without running
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -45,7 +45,7 @@ Feature: Life cycle
       | 2023-03 | poweredOff |
       | 2026-08 | PoweredOff |
 
-  @S-02
+  @S-02 @P-06 @T-05
   Scenario: A VM that is changed to be suspended is suspended on its host
     Given the API of edition 2026-08
     And hosts "esx-1"
@@ -54,7 +54,7 @@ Feature: Life cycle
     When VM "db" is changed to be suspended
     Then VM "db" is suspended within 5 minutes
 
-  @S-02 @S-09
+  @S-02 @S-09 @N-12 @X-02
   Scenario Outline: A deleted VM is gone from the API and from its host
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -70,7 +70,7 @@ Feature: Life cycle
       | 2026-08 | powered on  |
       | 2026-08 | powered off |
 
-  @S-02
+  @S-02 @N-12
   Scenario Outline: A VM that waits for a host can be deleted
     Given the API of edition <edition>
     And host "esx-1" with 2Gi of memory

@@ -2,7 +2,7 @@ Feature: Names
   The name of a VM is a DNS subdomain. A DNS label is better, because the guest's host name is
   made from it.
 
-  @S-13
+  @S-13 @N-01
   Scenario Outline: A VM whose name is a DNS subdomain is created
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -20,7 +20,7 @@ Feature: Names
       | 2026-08 | 1-db         |
       | 2026-08 | db.example.x |
 
-  @S-13
+  @S-13 @N-01
   Scenario Outline: A VM whose name is no DNS subdomain is denied
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -44,7 +44,7 @@ Feature: Names
       | 2026-08 | .db  |
       | 2026-08 | d..b |
 
-  @S-13
+  @S-13 @N-01
   Scenario Outline: A name has at most 253 characters
     Given the API of edition <edition>
     And hosts "esx-1"

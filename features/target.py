@@ -17,6 +17,7 @@ import simpy
 import yaml
 
 import vmsim
+from features.words import WORDS, Timeouts, Words
 from vmsim import documents
 from vmsim.admission import Denied
 from vmsim.kinds import kinds
@@ -36,38 +37,14 @@ NAMESPACE = "demo"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 POWER_EVENTS = ("VmPoweredOn", "VmPoweredOff", "VmSuspended")
 
-OpenBackend = Callable[[Sequence[HostSpec]], AbstractContextManager[Backend]]
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long a Given may take before the scenario is given up, in seconds."""
-
-    running_s: float = 900.0
-    maintenance_s: float = 900.0
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """How an edition spells what the scenarios say, and what its example manifest names."""
-
-    power: dict[str, str]
-    node: str
-    vm_class: str
-    image: str
-    storage_class: str
-
-
-WORDS = {
-    "2023-03": Words(
-        {"powered on": "poweredOn", "powered off": "poweredOff"},
-        *("host", "small", "photon4", "iscsi"),
-    ),
-    "2026-08": Words(
-        {"powered on": "PoweredOn", "powered off": "PoweredOff", "suspended": "Suspended"},
-        *("nodeName", "my-vm-class", "vmi-0a0044d7c690bcbea", "my-storage-class"),
-    ),
+_NOT_READY = {
+    "type": "Ready",
+    "status": "False",
+    "reason": "VirtualMachineImageNotSynced",
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
 }
+
+OpenBackend = Callable[[Sequence[HostSpec]], AbstractContextManager[Backend]]
 
 
 @dataclass(slots=True)
@@ -86,7 +63,7 @@ class Target:
 
     open_backend: OpenBackend
     stack: ExitStack
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = field(default_factory=Timeouts)
     seed: int = 1
     edition: str = ""
     answer: Answer = field(default_factory=Answer)
@@ -144,17 +121,15 @@ class Target:
 
     def apply_vm(self, name: str, **changes: Any) -> None:
         """Apply a VM like the example's; `changes` are fields of spec, None leaves one out."""
-        labels = changes.pop("labels", None)
+        marks = {key: changes.pop(key) for key in ("labels", "annotations") if key in changes}
         spec = {
             "className": self.words.vm_class,
             "imageName": self.words.image,
             "storageClass": self.words.storage_class,
             "powerState": self.words.power["powered on"],
         } | changes
-        metadata = {"name": name} | ({"labels": labels} if labels else {})
-        self.apply_object(
-            "VirtualMachine", metadata, spec={k: v for k, v in spec.items() if v is not None}
-        )
+        given = {key: value for key, value in spec.items() if value is not None}
+        self.apply_object("VirtualMachine", {"name": name} | marks, spec=given)
 
     def apply_object(self, kind: str, metadata: dict[str, Any], **fields: Any) -> None:
         """Apply an object in the newest version of the edition."""
@@ -233,12 +208,25 @@ class Target:
         """Make the image of the example again."""
         self.apply(yaml.safe_dump(self._image()))
 
-    def copy_image(self, name: str) -> None:
+    def copy_image(self, name: str, display: str = "", ready: bool = True) -> None:
         """Make an image like that of the example."""
         image = self._image()
         image["metadata"]["name"] = name
-        image["status"] |= {"name": name} if "name" in image["status"] else {"imageName": name}
+        field = "name" if "name" in image["status"] else "imageName"
+        image["status"][field] = display or name
+        if not ready:
+            image["status"] |= {"imageSupported": False, "conditions": [_NOT_READY]}
         self.apply(yaml.safe_dump(image))
+
+    def apply_storage(self, name: str, policy: str, offered: bool) -> None:
+        """Make a storage class; `offered`: a quota of the namespace names it."""
+        parameters = {"storagePolicyID": policy} if policy else {}
+        given = {"provisioner": "csi.vsphere.vmware.com", "parameters": parameters}
+        self.apply_object("StorageClass", {"name": name}, **given)
+        if offered:
+            hard = {f"{name}.storageclass.storage.k8s.io/requests.storage": "1Ti"}
+            metadata = {"name": f"{name}-quota", "namespace": NAMESPACE}
+            self.apply_object("ResourceQuota", metadata, spec={"hard": hard})
 
     def _image(self) -> dict[str, Any]:
         found = documents.read([MANIFESTS / f"prerequisites-{self.edition}.yaml"])
@@ -277,6 +265,10 @@ class Target:
         """The VM in the inventory of the hosts, or None."""
         key = _key(name)
         return next((vm for vm in self.system.fleet.existing() if vm.key == key), None)
+
+    def vm_count(self) -> int:
+        """How many VMs the hosts have."""
+        return len(list(self.system.fleet.existing()))
 
     def runs_anywhere(self, name: str) -> bool:
         """Whether a host runs the VM, whatever the API tells."""

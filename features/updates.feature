@@ -2,7 +2,7 @@ Feature: Updating a VM
   Which fields can be changed depends on the field, on the power state, and on whether the field
   has a value already. The tables of the page, row by row.
 
-  @S-21 @S-22
+  @S-21 @S-22 @M-01 @M-02 @M-06
   Scenario Outline: The image name cannot be changed
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -20,7 +20,7 @@ Feature: Updating a VM
       | 2026-08 | powered on  | vmi-00000000000000005 |
       | 2026-08 | powered off | vmi-00000000000000005 |
 
-  @S-21 @S-23
+  @S-21 @S-23 @M-02
   Scenario Outline: The class name cannot be changed
     Given the API of edition 2023-03
     And hosts "esx-1"
@@ -36,7 +36,7 @@ Feature: Updating a VM
       | powered on  |
       | powered off |
 
-  @S-21 @S-23
+  @S-21 @S-23 @M-01
   Scenario Outline: The later page lets the class name be changed
     Given the API of edition 2026-08
     And hosts "esx-1"
@@ -51,7 +51,7 @@ Feature: Updating a VM
       | powered on  |
       | powered off |
 
-  @S-21 @S-24
+  @S-21 @S-24 @M-01 @T-05
   Scenario Outline: The power state can be changed
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -69,7 +69,7 @@ Feature: Updating a VM
       | 2026-08 | powered off | powered on  |
       | 2026-08 | powered on  | suspended   |
 
-  @S-25
+  @S-25 @Z-01
   Scenario Outline: The zone label is the zone in which a new VM is placed
     Given the API of edition <edition>
     And host "esx-1" in zone "zone-1"
@@ -103,7 +103,7 @@ Feature: Updating a VM
       | powered on  |
       | powered off |
 
-  @S-21 @S-25
+  @S-21 @S-25 @M-01 @Z-04
   Scenario Outline: The later page keeps a zone label that is set
     Given the API of edition 2026-08
     And host "esx-1" in zone "zone-1"
@@ -119,7 +119,7 @@ Feature: Updating a VM
       | powered on  |
       | powered off |
 
-  @S-21 @S-25
+  @S-21 @S-25 @Z-05
   Scenario Outline: The zone label can be set while it is not set
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -134,7 +134,7 @@ Feature: Updating a VM
       | 2023-03 |
       | 2026-08 |
 
-  @S-21
+  @S-21 @M-03 @M-05
   Scenario Outline: A field that needs a powered off VM is refused while it is on
     Given the API of edition <edition>
     And hosts "esx-1"
@@ -165,7 +165,7 @@ Feature: Updating a VM
       | 2023-03 | vmMetadata | {transport: CloudInit}                  |
       | 2026-08 | guestID    | otherGuest64                            |
 
-  @S-21
+  @S-21 @M-08
   Scenario Outline: A field that has a value already is kept
     Given the API of edition 2026-08
     And hosts "esx-1"
@@ -196,7 +196,7 @@ Feature: Updating a VM
       | powered on  |
       | powered off |
 
-  @S-21
+  @S-21 @M-01 @M-05
   Scenario Outline: The CD-ROM of a VM follows the table of the later page
     Given the API of edition 2026-08
     And hosts "esx-1"

@@ -164,6 +164,12 @@ def _vm_without_image(target: Target, name: str) -> None:
     _await_nothing(target, name)
 
 
+@given(phrase('VM "{name:q}" that waits for image "{image:q}"'))
+def _vm_without_that_image(target: Target, name: str, image: str) -> None:
+    target.apply_vm(name, imageName=image)
+    _await_nothing(target, name)
+
+
 @given(phrase('VM "{name:q}" that was running and is deleted'))
 def _deleted_vm(target: Target, name: str) -> None:
     target.apply_vm(name)
@@ -236,6 +242,58 @@ def _stranded_by_failure(target: Target, name: str, vm_class: str) -> None:
     target.administer(failHost=target.node(name))
     target.wait(target.timeouts.running_s)
     assert not target.runs_anywhere(name), f"VM {name} still runs"
+
+
+@given(phrase('VM "{name:q}" with annotation "{key:q}" that is {state:power}'))
+def _annotated_vm(target: Target, name: str, key: str, state: str) -> None:
+    _make(target, name, state, {"annotations": {key: "true"}})
+
+
+@given(phrase('VM "{name:q}" that is held back by annotation "{key:q}"'))
+def _held_vm(target: Target, name: str, key: str) -> None:
+    _make(target, name, "powered off", {"annotations": {key: "true"}})
+    target.patch(name, {"spec": {"powerState": target.words.power["powered on"]}})
+    target.wait(target.timeouts.running_s)
+    assert not target.runs_anywhere(name), f"VM {name} runs"
+
+
+@given(phrase('suspended VM "{name:q}" with power-off mode "{mode:q}"'))
+def _suspended_vm(target: Target, name: str, mode: str) -> None:
+    _make(target, name, "powered on", {"powerOffMode": mode})
+    word = target.words.power["suspended"]
+    target.patch(name, {"spec": {"powerState": word}})
+    limit_s = target.timeouts.running_s
+    assert target.until(lambda: target.power(name) == word, limit_s), target.status(name)
+
+
+@given(phrase('{kind:w} "{name:q}" is missing'))
+def _missing(target: Target, kind: str, name: str) -> None:
+    target.delete(kind, name)
+    assert not target.answer.reasons, target.answer.reasons
+
+
+@given(phrase('image "{name:q}" with display name "{display:q}"'))
+def _named_image(target: Target, name: str, display: str) -> None:
+    target.copy_image(name, display)
+    assert not target.answer.reasons, target.answer.reasons
+
+
+@given(phrase('image "{name:q}" that is not ready'))
+def _unready_image(target: Target, name: str) -> None:
+    target.copy_image(name, ready=False)
+    assert not target.answer.reasons, target.answer.reasons
+
+
+@given(phrase('storage class "{name:q}" that the namespace is not offered'))
+def _foreign_storage(target: Target, name: str) -> None:
+    target.apply_storage(name, "11111111-1111-4111-8111-111111111111", offered=False)
+    assert not target.answer.reasons, target.answer.reasons
+
+
+@given(phrase('storage class "{name:q}" without a policy'))
+def _storage_without_policy(target: Target, name: str) -> None:
+    target.apply_storage(name, "", offered=True)
+    assert not target.answer.reasons, target.answer.reasons
 
 
 def _enter_maintenance(target: Target, host: str) -> None:

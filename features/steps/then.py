@@ -225,6 +225,78 @@ def _condition(target: Target, name: str, kind: str, status: str, limit: float) 
     assert target.until(reported, limit), target.status(name)
 
 
+@then(phrase('VM "{name:q}" has condition "{kind:q}" because of "{reason:q}" within {limit:time}'))
+def _condition_reason(target: Target, name: str, kind: str, reason: str, limit: float) -> None:
+    def reported() -> bool:
+        conditions = target.status(name).get("conditions", [])
+        return any((c["type"], c.get("reason")) == (kind, reason) for c in conditions)
+
+    assert target.until(reported, limit), target.status(name)
+
+
+@then(phrase('VM "{name:q}" reports {field:w} "{value:q}" within {limit:time}'))
+def _reports(target: Target, name: str, field: str, value: str, limit: float) -> None:
+    reported = target.until(lambda: target.status(name).get(field) == value, limit)
+    assert reported, target.status(name)
+
+
+@then(phrase('VM "{name:q}" reports {fields:qs} that no other VM has'))
+def _own_identity(target: Target, name: str, fields: list[str]) -> None:
+    status = target.status(name)
+    others = [target.status(other) for other in target.before if other != name]
+    assert others, "there is no other VM"
+    assert all(status.get(field) for field in fields), status
+    assert not any(status[f] == other.get(f) for other in others for f in fields), status
+
+
+@then(phrase('VM "{name:q}" carries finalizer "{finalizer:q}"'))
+def _finalizer(target: Target, name: str, finalizer: str) -> None:
+    vm = target.get(name)
+    assert vm is not None, f"there is no VM {name}"
+    assert vm["metadata"].get("finalizers") == [finalizer]
+
+
+@then(phrase('no host has VM "{name:q}" for {time:time}'))
+def _nowhere(target: Target, name: str, time: float) -> None:
+    assert target.during(lambda: target.held(name) is None, time), target.held(name)
+
+
+@then(phrase("the hosts have {count:d} VM"))
+def _number_of_vms(target: Target, count: int) -> None:
+    assert target.vm_count() == count
+
+
+@then(phrase('VM "{name:q}" is still there for {time:time}'))
+def _still_there(target: Target, name: str, time: float) -> None:
+    def there() -> bool:
+        return target.get(name) is not None and target.held(name) is not None
+
+    assert target.during(there, time), target.get(name)
+
+
+@then(phrase('VM "{name:q}" stays suspended for {time:time}'))
+def _stays_suspended(target: Target, name: str, time: float) -> None:
+    word = target.words.power["suspended"]
+
+    def suspended() -> bool:
+        held = target.held(name)
+        return held is not None and held.power.value == word
+
+    assert target.during(suspended, time), target.held(name)
+
+
+@then(phrase('the refusal says "{words:q}"'))
+def _refusal_says(target: Target, words: str) -> None:
+    assert any(words in reason for reason in target.answer.reasons), target.answer.reasons
+
+
+@then(phrase('VM "{name:q}" has {field:w} other than "{value:q}"'))
+def _has_other(target: Target, name: str, field: str, value: str) -> None:
+    vm = target.get(name)
+    assert vm is not None, f"there is no VM {name}"
+    assert vm["spec"].get(field) not in (None, "", value), vm["spec"]
+
+
 @then(phrase("the list names {names:qs}"))
 def _listed(target: Target, names: list[str]) -> None:
     assert target.listed == names

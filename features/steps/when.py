@@ -166,3 +166,39 @@ def _reopen(target: Target) -> None:
 @when("the failed host recovers")
 def _recover_failed(target: Target) -> None:
     target.administer(recoverHost=target.closed_host)
+
+
+@when(phrase('the zone label is taken off VM "{name:q}"'))
+def _drop_zone(target: Target, name: str) -> None:
+    target.patch(name, {"metadata": {"labels": {ZONE_LABEL: None}}})
+
+
+@when(phrase('annotation "{key:q}" is taken off VM "{name:q}"'))
+def _drop_annotation(target: Target, key: str, name: str) -> None:
+    target.patch(name, {"metadata": {"annotations": {key: None}}})
+
+
+@when(phrase('VM "{name:q}" is changed to be {state:power} and to have {field:w} {value}'))
+def _change_both(target: Target, name: str, state: str, field: str, value: str) -> None:
+    wanted = {"powerState": target.words.power[state]} | target.fields(f"{field}: {value}")
+    target.patch(name, {"spec": wanted})
+
+
+@when(phrase('VM "{name:q}" is created, paused by annotation "{key:q}"'))
+def _create_annotated(target: Target, name: str, key: str) -> None:
+    target.apply_vm(name, annotations={key: "true"})
+
+
+@when(
+    phrase(
+        'VM "{name:q}" of class "{vm_class:q}", image "{image:q}" and storage class "{storage:q}" '
+        "is created"
+    )
+)
+def _create_of_all(target: Target, name: str, vm_class: str, image: str, storage: str) -> None:
+    target.apply_vm(name, className=vm_class, imageName=image, storageClass=storage)
+
+
+@when(phrase('image "{name:q}" becomes ready'))
+def _image_ready(target: Target, name: str) -> None:
+    target.copy_image(name)

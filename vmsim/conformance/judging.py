@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from features.clauses import CAPABILITIES, Clause
-from features.target import Timeouts
+from features.words import Timeouts
 from vmsim.conformance import suite
 from vmsim.conformance.report import (
     Attempt,

@@ -68,7 +68,13 @@ def _cases(scenario: Scenario) -> Iterator[Case]:
             if line.text.startswith(EDITION_STEP)
         )
         where = (scenario.feature, scenario.file, scenario.name)
-        yield Case(slug(words), *where, scenario.clauses, scenario.needs, edition, lines)
+        shown = tuple(id for id in scenario.clauses if edition in _editions()[id])
+        yield Case(slug(words), *where, shown, scenario.needs, edition, lines)
+
+
+@cache
+def _editions() -> dict[str, tuple[str, ...]]:
+    return {clause.id: clause.editions for clause in catalogue.clauses()}
 
 
 def slug(words: Sequence[str]) -> str:
@@ -154,7 +160,7 @@ def digest() -> str:
     """SHA-256 of everything that decides a verdict: features, catalogue, steps, the target."""
     folder = catalogue.FOLDER
     files = [*folder.glob("*.feature"), *folder.glob("catalogue/*.yaml")]
-    files += [*folder.glob("steps/*.py"), folder / "target.py", folder / "clauses.py"]
+    files += [*folder.glob("steps/*.py"), *folder.glob("*.py")]
     total = hashlib.sha256()
     for file in sorted(files):
         total.update(f"{file.relative_to(folder).as_posix()}\0".encode())

@@ -79,7 +79,8 @@ def definition(line: Line) -> Callable[[Any], object]:
         for keyword, parser, function in definitions()
         if keyword == line.keyword and parser.is_matching(line.text)
     ]
-    assert len(found) == 1, f"{line.keyword} {line.text}: {len(found)} definitions"
+    if len(found) != 1:
+        raise LookupError(f"{line.keyword} {line.text}: {len(found)} definitions")
     parser, function = found[0]
     named = dict(parser.parse_arguments(line.text) or {})
     if "docstring" in signature(function).parameters:
