@@ -403,3 +403,18 @@ def test_entries_of_one_fractional_second_happen_in_order() -> None:
     )
     made.until(1000)
     assert made.status("a").power_state == "PoweredOn"
+
+
+def test_policy_that_a_running_vm_is_given_lets_its_host_be_emptied() -> None:
+    gpu = {**ONE, "devices": {GPU: 1}}
+    policies = {"eviction": "vm_eviction_policy"}
+    made = Run(scenario(clusters=[{"name": "c", "hosts": [gpu]}], policies=policies))
+    made.apply(vm("a", needs=GPU))
+    made.until(200)
+    made.system.hosts.enter_maintenance(gpu["name"])
+    made.until(400)
+    assert made.log("VmPoweredOff") == []
+    policy = {"apiVersion": "vsphere.policy.vmware.com/v1alpha1", "name": "p"}
+    made.patch("a", policies=[{"kind": "AutomaticVMEvictionPolicy", **policy}])
+    made.until(600)
+    assert [name for _, name, _ in made.log("VmPoweredOff")] == ["demo/a"]

@@ -48,6 +48,13 @@ class Cluster:
         """Forget the VM's fault."""
         self.fleet.guests[key].fault = None
 
+    def tag(self, key: str, policies: tuple[str, ...]) -> None:
+        """Put the VM under these policies; a host that waits for it looks again."""
+        guest = self.fleet.guests[key]
+        if guest.requirement.policies != policies:
+            self.fleet.enrol(key, replace(guest.requirement, policies=policies))
+            self.fleet.on_settled(guest.row)
+
     def forget(self, key: str) -> None:
         """Forget a VM that was asked for, but never made."""
         guest = self.fleet.guests.get(key)

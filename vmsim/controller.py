@@ -155,6 +155,8 @@ class Controller:
             return
         self._visited = key
         conditions, missing = self._surroundings.prerequisites(vm)
+        if vm.generation > 1 and self._hypervisor.observe(key).exists:
+            self._hypervisor.tag(key, policy_words(vm))
         for _ in range(STEPS_PER_VISIT):
             seen = self._hypervisor.observe(key)
             step = next_step(vm, seen, missing, self._edition)

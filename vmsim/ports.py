@@ -76,6 +76,10 @@ class Hypervisor(Protocol):
         """Forget the VM's fault: the VM role has reported it."""
         ...
 
+    def tag(self, key: str, policies: tuple[str, ...]) -> None:
+        """Put an existing VM under these compute policies, by kind and name."""
+        ...
+
     def forget(self, key: str) -> None:
         """Forget a VM that does not exist: its object is gone, and may come again."""
         ...
