@@ -1,0 +1,59 @@
+"""What was short: which constraint kept a VM from a host?
+
+A refusal names a fault for each host. Hosts that are closed, or are no candidates at all, say
+nothing about what is short; of the others, the one that came through most tests was nearest to
+taking the VM, so its fault is the binding one.
+"""
+
+from collections.abc import Mapping
+
+from vmsim.placement import FILTERS
+from vmsim.trace import Record
+
+CLOSED = "hosts closed"
+RANK = {test.fault: rank for rank, test in enumerate(FILTERS)}
+WORDS = {
+    "InsufficientHostCpuCapacityFault": "cpu",
+    "InsufficientHostMemoryCapacityFault": "memory",
+    "InsufficientGraphicsResourcesFault": "gpu",
+    "CannotAccessVmDevice": "gpu",
+    "CannotAccessVmDisk": "datastore",
+    "FeatureRequirementsNotMet": "EVC",
+    "VirtualHardwareVersionNotSupported": "hardware version",
+    "RuleViolation": "rule",
+    "VmHostAffinityRuleViolation": "rule",
+    "RestartOnCurrentHostRequired": "restart policy",
+    "VMotionNotConfigured": "vMotion network",
+    "VMotionLinkDown": "vMotion link",
+}
+"""Faults of vSphere in an administrator's words; others stand for themselves."""
+_SAY_NOTHING = ("InvalidHostState",)
+
+
+def binding(record: Record, devices: Mapping[str, int]) -> str:
+    """The constraint that a record of a refusal tells of; `devices` are those of the VM's class."""
+    if record.kind == "InsufficientFailoverResources":
+        return "admission control"
+    faults = set(_faults(record.data)) - set(_SAY_NOTHING)
+    if not faults:
+        return CLOSED
+    word = worded(max(faults, key=lambda fault: (RANK.get(fault, -1), fault)))
+    return f"gpu:{'+'.join(sorted(devices))}" if word == "gpu" and devices else word
+
+
+def _faults(data: Mapping[str, object]) -> list[str]:
+    hosts = data.get("hosts")
+    if isinstance(hosts, Mapping) and hosts:
+        return [str(fault) for fault in hosts.values()]
+    parts = str(data.get("summary", "")).split(", ")
+    return [part.partition(" ")[2] for part in parts if " " in part]
+
+
+def worded(fault: str) -> str:
+    """A fault in an administrator's words."""
+    return WORDS.get(fault, fault)
+
+
+def blocked_by(reason: str) -> str:
+    """The constraint behind a reason that holds an evacuation up."""
+    return f"blocked: {reason.partition(':')[0]}"

@@ -1,0 +1,351 @@
+"""What happened to each VM and each host, as far as records tell?
+
+A VM is down from the record that it stopped until its guest is seen ready again (its status has an
+address), or is seen to run when nobody saw an address. Being powered off by its user, or deleted,
+is no downtime. A downtime has a cause and four phases: detect (until somebody first tries to start
+it), wait (until a host opens), retry (until the power-on that succeeds begins), start (power-on and
+boot). A VM waits from the record that refuses it a host until it runs.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from vmsim.trace import Record
+from vmsim.whatif.binding import binding, blocked_by
+from vmsim.whatif.capacity import Capacity
+from vmsim.whatif.incidents import CREATION, VM, Counts, Host, Incident
+
+CAUSES = {"Evacuation": "Evacuation", "Administrator": "Administrator"}
+
+
+class Ledger:
+    """Takes records one by one; afterwards `close` it and read `metrics`."""
+
+    def __init__(self, capacity: Capacity) -> None:
+        self.capacity = capacity
+        self.vms: dict[str, VM] = {}
+        self.hosts: dict[str, Host] = {}
+        self.incidents: list[Incident] = []
+        self.creations_s: list[float] = []
+        self.migrations_s: list[float] = []
+        self.stuns_s: list[float] = []
+        self.evacuations_s: list[float] = []
+        self.maintenances: list[tuple[float, float]] = []
+        self.bound: defaultdict[str, float] = defaultdict(float)
+        self.blockers: dict[str, str] = {}
+        self.refused_moves: dict[str, str] = {}
+        self.counts = Counts()
+        self.waiting_now = self.waiting_worst = 0
+        self.waiting_vm_s = self.now_s = 0.0
+        self.opened_s: list[float] = []
+        self._wanted_of: dict[str, tuple[str, bool]] = {}
+
+    def see(self, record: Record) -> None:
+        """Take one record in."""
+        if record.t > self.now_s:
+            self.waiting_vm_s += self.waiting_now * (record.t - self.now_s)
+            self.capacity.pass_to(record.t)
+            self.now_s = record.t
+        handler = _HANDLERS.get(record.kind)
+        if handler is not None:
+            handler(self, record)
+
+    def close(self, end_s: float) -> None:
+        """The run is over: what is still open stays open, up to here."""
+        self.see(Record(end_s, 0, "run", "End", "", {}))
+        for vm in self.vms.values():
+            self._stop_waiting(vm)
+            if vm.now is not None:
+                if vm.on_s >= 0.0:
+                    self.end(vm, vm.on_s)
+                else:
+                    self.end(vm, end_s, still_open=True)
+        for host in self.hosts.values():
+            self.unblock(host)
+
+    def down(self, vm: VM, cause: str) -> None:
+        """The VM stopped although it is wanted on."""
+        if vm.now is not None and vm.on_s >= 0.0:
+            self.end(vm, self.now_s)
+        vm.running, vm.on_s = False, -1.0
+        self.capacity.leave(vm.key)
+        if vm.wanted and vm.now is None:
+            vm.now = Incident(vm.key, vm.class_name, cause, vm.host, self.now_s)
+            vm.tried_s = vm.started_s = -1.0
+
+    def end(self, vm: VM, at_s: float, *, still_open: bool = False) -> None:
+        """The incident of the VM is over, or is still open at the end."""
+        now = vm.now
+        assert now is not None
+        now.ended_s, now.open = at_s, still_open
+        tried_s = vm.tried_s if vm.tried_s >= 0.0 else at_s
+        started_s = min(vm.started_s, at_s) if vm.started_s >= tried_s else at_s
+        rooms = [room_s for room_s in self.opened_s if tried_s < room_s <= started_s]
+        room_s = (rooms[-1] if rooms else started_s) if now.because else tried_s
+        now.detect_s = tried_s - now.began_s
+        now.wait_s, now.retry_s = room_s - tried_s, started_s - room_s
+        now.start_s = at_s - started_s
+        vm.now, vm.on_s = None, -1.0
+        if now.cause == CREATION:
+            self.creations_s.append(now.lasted_s)
+            if not now.because and not still_open:
+                return
+        self.incidents.append(now)
+
+    def refuse(self, vm: VM, why: str) -> None:
+        """No host takes the VM now."""
+        if vm.refused_s < 0.0:
+            vm.refused_s = self.now_s
+            self.waiting_now += 1
+            self.waiting_worst = max(self.waiting_worst, self.waiting_now)
+        else:
+            self.bound[vm.refused] += self.now_s - vm.refused_s
+            vm.refused_s = self.now_s
+        vm.refused = why
+        self.bound[why] += 1e-6
+        if vm.now is not None:
+            if vm.now.cause == CREATION and not vm.now.because:
+                self.counts.refused_creations += 1
+            vm.now.because = why
+            vm.tried_s = self.now_s if vm.tried_s < 0.0 else vm.tried_s
+
+    def _stop_waiting(self, vm: VM) -> None:
+        if vm.refused_s >= 0.0:
+            self.bound[vm.refused] += self.now_s - vm.refused_s
+            vm.refused, vm.refused_s = "", -1.0
+            self.waiting_now -= 1
+
+    def runs(self, vm: VM, host: str) -> None:
+        """The VM runs on this host."""
+        self._stop_waiting(vm)
+        vm.host, vm.running, vm.on_s = host, True, self.now_s
+        self.capacity.enter(vm.key, vm.class_name, host)
+
+    def gone(self, vm: VM) -> None:
+        """The VM is not wanted on any more: nothing of it is downtime from here."""
+        self._stop_waiting(vm)
+        vm.wanted = False
+        if vm.now is not None:
+            self.end(vm, vm.on_s if vm.on_s >= 0.0 else self.now_s)
+
+    def unblock(self, host: Host) -> None:
+        """What held the host up is over, or changes."""
+        for why in host.blocked.values():
+            self.bound[blocked_by(why)] += self.now_s - host.blocked_s + 1e-6
+        host.blocked, host.blocked_s = {}, self.now_s
+
+    def wanted(self, manifest: dict[str, Any]) -> tuple[str, bool]:
+        """Class of a manifest's VM, and whether it shall run."""
+        spec = manifest.get("spec") or {}
+        power = str(spec.get("powerState") or "PoweredOn").lower()
+        return str(spec.get("className", "")), power == "poweredon"
+
+    def template(self, name: str, manifest: dict[str, Any] | None = None) -> tuple[str, bool]:
+        """Class and wish of a workload's template; with a manifest, it is kept first."""
+        if manifest is not None:
+            self._wanted_of[name] = self.wanted(manifest)
+        return self._wanted_of.get(name, ("", True))
+
+
+def _added(ledger: Ledger, record: Record) -> None:
+    name = record.data.get("template")
+    manifest = record.data.get("manifest") or {}
+    class_name, wanted = ledger.wanted(manifest) if name is None else ledger.template(name)
+    vm = ledger.vms[record.object] = VM(record.object, class_name, wanted, record.t)
+    ledger.counts.created += 1
+    if wanted:
+        vm.now = Incident(vm.key, class_name, CREATION, "", record.t)
+
+
+def _modified(ledger: Ledger, record: Record) -> None:
+    vm = ledger.vms.get(record.object)
+    if vm is not None:
+        vm.class_name, wanted = ledger.wanted(record.data["manifest"])
+        if vm.wanted and not wanted:
+            ledger.gone(vm)
+        vm.wanted = wanted
+
+
+def _deleting(ledger: Ledger, record: Record) -> None:
+    vm = ledger.vms.get(record.object)
+    if vm is not None:
+        ledger.gone(vm)
+
+
+def _deleted(ledger: Ledger, record: Record) -> None:
+    if record.data.get("kind") is None and record.object in ledger.vms:
+        ledger.gone(ledger.vms[record.object])
+        ledger.capacity.leave(record.object)
+        del ledger.vms[record.object]
+
+
+def _task_started(ledger: Ledger, record: Record) -> None:
+    vm = ledger.vms.get(record.object)
+    verb = record.data["verb"]
+    if vm is not None and vm.now is not None and verb in ("PowerOnVM", "CreateVM"):
+        vm.started_s = ledger.now_s
+        vm.tried_s = ledger.now_s if vm.tried_s < 0.0 else vm.tried_s
+
+
+def _powered_on(ledger: Ledger, record: Record) -> None:
+    vm = ledger.vms.get(record.object)
+    if vm is not None:
+        ledger.runs(vm, record.data["host"])
+
+
+def _powered_off(ledger: Ledger, record: Record) -> None:
+    vm = ledger.vms.get(record.object)
+    if vm is not None:
+        vm.host = record.data["host"] or vm.host
+        cause = CAUSES.get(record.data["cause"])
+        if cause is None:
+            ledger.gone(vm)
+        ledger.down(vm, cause or "")
+
+
+def _terminated(ledger: Ledger, record: Record) -> None:
+    vm = ledger.vms.get(record.object)
+    if vm is not None:
+        vm.host = record.data["host"] or vm.host
+        ledger.down(vm, "HostFailure")
+
+
+def _migrated(ledger: Ledger, record: Record) -> None:
+    vm, data, counts = ledger.vms.get(record.object), record.data, ledger.counts
+    counts.migrations += 1
+    counts.moved_mib += data.get("moved_mib", 0.0)
+    counts.slowed += data.get("slowdown", 0.0) > 0.0
+    ledger.migrations_s.append(data.get("duration_s", 0.0))
+    ledger.stuns_s.append(data.get("downtime_s", 0.0))
+    if vm is not None:
+        vm.host = data["host"]
+        ledger.capacity.enter(vm.key, vm.class_name, vm.host)
+
+
+def _status(ledger: Ledger, record: Record) -> None:
+    vm = ledger.vms.get(record.object)
+    if vm is not None and vm.now is not None and vm.on_s >= 0.0 and record.data.get("ip"):
+        ledger.end(vm, ledger.now_s)
+
+
+def _refused(ledger: Ledger, record: Record) -> None:
+    vm = ledger.vms.get(record.object)
+    if vm is None:
+        return
+    why = binding(record, ledger.capacity.devices_of(vm.class_name))
+    if vm.running:
+        ledger.refused_moves[vm.key] = why
+    else:
+        ledger.refuse(vm, why)
+
+
+def _host_state(ledger: Ledger, record: Record) -> None:
+    host = ledger.hosts.setdefault(record.object, Host())
+    _MAINTENANCE.get(record.kind, _other)(ledger, host)
+    host.state = record.data["state"]
+    ledger.capacity.open(record.object, host.state == "Up")
+    if host.state == "Up":
+        ledger.opened_s.append(ledger.now_s)
+
+
+def _asked(ledger: Ledger, host: Host) -> None:
+    host.asked_s, host.entered_s = ledger.now_s, -1.0
+
+
+def _entered(ledger: Ledger, host: Host) -> None:
+    ledger.unblock(host)
+    host.entered_s = ledger.now_s
+    ledger.evacuations_s.append(ledger.now_s - host.asked_s)
+
+
+def _left(ledger: Ledger, host: Host) -> None:
+    if host.entered_s >= 0.0:
+        ledger.maintenances.append((host.asked_s, ledger.now_s))
+    host.asked_s = -1.0
+
+
+def _other(ledger: Ledger, host: Host) -> None:
+    ledger.unblock(host)
+
+
+_MAINTENANCE = {
+    "EnteringMaintenanceMode": _asked,
+    "EnteredMaintenanceMode": _entered,
+    "ExitMaintenanceMode": _left,
+}
+
+
+def _host_cut_off(ledger: Ledger, record: Record) -> None:
+    _host_state(ledger, record)
+    ledger.counts.host_failures += 1
+
+
+def _host_lost(ledger: Ledger, record: Record) -> None:
+    _host_cut_off(ledger, record)
+    for vm in ledger.vms.values():
+        if vm.host == record.object and vm.running:
+            ledger.down(vm, "HostFailure")
+
+
+def _host_declared(ledger: Ledger, record: Record) -> None:
+    ledger.hosts[record.object] = Host()
+    ledger.capacity.declare(record.object, record.data)
+    if record.kind == "HostAdded":
+        ledger.opened_s.append(ledger.now_s)
+
+
+def _blocked(ledger: Ledger, record: Record) -> None:
+    host = ledger.hosts[record.object]
+    ledger.unblock(host)
+    host.blocked = record.data["vms"]
+    if host.blocked:
+        ledger.counts.stalls += 1
+        ledger.blockers.update(host.blocked)
+
+
+def _applied(ledger: Ledger, record: Record) -> None:
+    ledger.capacity.learn(record.data["manifest"])
+
+
+def _template(ledger: Ledger, record: Record) -> None:
+    ledger.template(record.object, record.data["manifest"])
+
+
+def _count(name: str) -> Callable[[Ledger, Record], None]:
+    def count(ledger: Ledger, record: Record) -> None:
+        setattr(ledger.counts, name, getattr(ledger.counts, name) + 1)
+
+    return count
+
+
+_HANDLERS: dict[str, Callable[[Ledger, Record], None]] = {
+    "Host": _host_declared,
+    "HostAdded": _host_declared,
+    "EnteringMaintenanceMode": _host_state,
+    "EnteredMaintenanceMode": _host_state,
+    "ExitMaintenanceMode": _host_state,
+    "HostConnected": _host_state,
+    "HostRemoved": _host_state,
+    "HostIsolated": _host_cut_off,
+    "HostStorageLost": _host_cut_off,
+    "HostConnectionLost": _host_lost,
+    "EvacuationBlocked": _blocked,
+    "Applied": _applied,
+    "WorkloadTemplate": _template,
+    "Added": _added,
+    "Modified": _modified,
+    "Deleting": _deleting,
+    "Deleted": _deleted,
+    "TaskStarted": _task_started,
+    "TaskFailed": _count("tasks_failed"),
+    "Requeued": _count("retries"),
+    "VmFailoverFailed": _count("failovers_failed"),
+    "VmPoweredOn": _powered_on,
+    "VmPoweredOff": _powered_off,
+    "VmTerminated": _terminated,
+    "VmMigrated": _migrated,
+    "Status": _status,
+    "NoCompatibleHost": _refused,
+    "InsufficientFailoverResources": _refused,
+}

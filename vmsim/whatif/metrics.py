@@ -1,0 +1,219 @@
+"""Which figures does a run give? Each is a function of the ledger and a row of METRICS.
+
+Times are in seconds, shares between 0 and 1. A figure that nothing in the run bears on is 0, as
+the downtime of VMs that never went down is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from vmsim.whatif.incidents import CREATION, Incident
+from vmsim.whatif.ledger import Ledger
+
+YEAR_S = 365 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure: its unit, what it means, and how a ledger gives it."""
+
+    unit: str
+    means: str
+    of: Callable[[Ledger], float]
+
+
+def downtimes(ledger: Ledger) -> list[Incident]:
+    """The incidents that are downtime."""
+    return [item for item in ledger.incidents if item.cause != CREATION]
+
+
+def _sum(cause: str = "", phase: str = "lasted_s") -> Callable[[Ledger], float]:
+    def total(ledger: Ledger) -> float:
+        chosen = [item for item in downtimes(ledger) if cause in ("", item.cause)]
+        return float(sum(getattr(item, phase) for item in chosen))
+
+    return total
+
+
+def worst(values: Sequence[float]) -> float:
+    """The largest, or 0."""
+    return float(max(values, default=0.0))
+
+
+def quantile(values: Sequence[float], level: float) -> float:
+    """A value that is there, with the share `level` at or below it, or 0."""
+    return float(np.quantile(values, level, method="inverted_cdf")) if values else 0.0
+
+
+def _vm_years(ledger: Ledger) -> float:
+    seen = ledger.counts.created
+    return max(seen * ledger.now_s / YEAR_S, 1e-12)
+
+
+def _minutes_per_year(ledger: Ledger) -> float:
+    return _sum()(ledger) / 60.0 / _vm_years(ledger)
+
+
+def makespan_s(ledger: Ledger) -> float:
+    """From the first request for maintenance to the end of the last one."""
+    spans = ledger.maintenances
+    begun = [start for start, _ in spans]
+    late = [host.asked_s for host in ledger.hosts.values() if host.asked_s >= 0.0]
+    ends = [end for _, end in spans] + ([ledger.now_s] if late else [])
+    return max(ends) - min(begun + late) if ends else 0.0
+
+
+def unfinished(ledger: Ledger) -> float:
+    """Hosts that still are, or still should get, in maintenance at the end."""
+    return float(sum(1 for host in ledger.hosts.values() if host.asked_s >= 0.0))
+
+
+def unplaced(ledger: Ledger) -> float:
+    """VMs that are wanted on and do not run at the end."""
+    return float(sum(1 for vm in ledger.vms.values() if vm.wanted and not vm.running))
+
+
+def _restored(level: float) -> Callable[[Ledger], float]:
+    """When that share of the VMs that a host's failure stopped ran again, since the failure."""
+
+    def since_s(ledger: Ledger) -> float:
+        lost = [item.lasted_s for item in downtimes(ledger) if item.cause == "HostFailure"]
+        return quantile(lost, level)
+
+    return since_s
+
+
+def _retries(ledger: Ledger) -> list[float]:
+    return [item.retry_s for item in downtimes(ledger) if item.because and not item.open]
+
+
+def gpu_hours_lost(ledger: Ledger) -> float:
+    """Device hours of VMs that were down."""
+    devices = ledger.capacity.devices_of
+    return sum(
+        sum(devices(item.class_name).values()) * item.lasted_s / 3600.0
+        for item in downtimes(ledger)
+    )
+
+
+def _share(part: str, whole: str) -> Callable[[Ledger], float]:
+    return lambda ledger: ledger.capacity.share(part, whole)
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "downtime_s": Metric("s", "downtime of all VMs together", _sum()),
+        "downtime_worst_s": Metric(
+            "s", "longest downtime of a VM",
+            lambda x: worst([item.lasted_s for item in downtimes(x)]),
+        ),
+        "downtime_p95_s": Metric(
+            "s", "95 % of the downtimes are not longer",
+            lambda x: quantile([item.lasted_s for item in downtimes(x)], 0.95),
+        ),
+        "downtime_min_per_vm_year": Metric("min", "downtime per VM and year", _minutes_per_year),
+        "availability": Metric(
+            "", "share of the VMs' time that they were not down",
+            lambda x: 1.0 - _minutes_per_year(x) * 60.0 / YEAR_S,
+        ),
+        "evacuation_down_s": Metric("s", "downtime by evacuations", _sum("Evacuation")),
+        "failure_down_s": Metric("s", "downtime by failures of hosts", _sum("HostFailure")),
+        "administrator_down_s": Metric("s", "downtime by the administrator", _sum("Administrator")),
+        "detect_s": Metric("s", "downtime before the first try to start", _sum("", "detect_s")),
+        "wait_s": Metric("s", "downtime while no host was open for it", _sum("", "wait_s")),
+        "retry_s": Metric("s", "downtime from an open host to the next try", _sum("", "retry_s")),
+        "start_s": Metric("s", "downtime while starting", _sum("", "start_s")),
+        "retry_worst_s": Metric(
+            "s", "longest time from an open host to the power-on", lambda x: worst(_retries(x))
+        ),
+        "retry_p50_s": Metric(
+            "s", "half of those times are not longer", lambda x: quantile(_retries(x), 0.5)
+        ),
+        "incidents": Metric("", "downtimes", lambda x: float(len(downtimes(x)))),
+        "vms_hit": Metric(
+            "", "VMs with a downtime", lambda x: float(len({item.vm for item in downtimes(x)}))
+        ),
+        "unplaced": Metric("", "VMs that do not run at the end", unplaced),
+        "all_run": Metric(
+            "", "1 if every VM that is wanted on runs at the end",
+            lambda x: float(unplaced(x) == 0),
+        ),
+        "probes": Metric(
+            "", "probes that run at the end",
+            lambda x: float(sum(vm.running and "/probe-" in vm.key for vm in x.vms.values())),
+        ),
+        "upgraded": Metric(
+            "", "1 if every host was through maintenance",
+            lambda x: float(not unfinished(x) and len(x.maintenances) >= len(x.hosts)),
+        ),
+        "refused_by_cpu": Metric(
+            "", "VMs that could not move for the CPU generation",
+            lambda x: float(list(x.refused_moves.values()).count("EVC")),
+        ),
+        "running": Metric(
+            "", "VMs that run at the end",
+            lambda x: float(sum(vm.running for vm in x.vms.values())),
+        ),
+        "waiting_mean": Metric(
+            "", "VMs that wait for a host, over time",
+            lambda x: x.waiting_vm_s / x.now_s if x.now_s else 0.0,
+        ),
+        "waiting_worst": Metric(
+            "", "most VMs that waited at once", lambda x: float(x.waiting_worst)
+        ),
+        "waiting_vm_s": Metric("s", "time that VMs waited for a host", lambda x: x.waiting_vm_s),
+        "creation_p99_s": Metric(
+            "s", "99 % of the VMs ran so soon after creation",
+            lambda x: quantile(x.creations_s, 0.99),
+        ),
+        "creation_mean_s": Metric(
+            "s", "from creation to running",
+            lambda x: float(np.mean(x.creations_s)) if x.creations_s else 0.0,
+        ),
+        "creations_refused": Metric(
+            "", "share of the new VMs that no host took at first",
+            lambda x: x.counts.refused_creations / max(x.counts.created, 1),
+        ),
+        "makespan_s": Metric("s", "from the first maintenance to the end of the last", makespan_s),
+        "hosts_unfinished": Metric("", "hosts not through with it at the end", unfinished),
+        "hosts_done": Metric(
+            "", "maintenances that were finished", lambda x: float(len(x.maintenances))
+        ),
+        "evacuation_worst_s": Metric(
+            "s", "longest time to empty a host", lambda x: worst(x.evacuations_s)
+        ),
+        "stalls": Metric("", "times an evacuation was held up", lambda x: float(x.counts.stalls)),
+        "blockers": Metric("", "VMs that held one up", lambda x: float(len(x.blockers))),
+        "migrations": Metric("", "live migrations", lambda x: float(x.counts.migrations)),
+        "moved_gib": Metric("GiB", "memory moved", lambda x: x.counts.moved_mib / 1024.0),
+        "stun_worst_s": Metric("s", "longest switchover", lambda x: worst(x.stuns_s)),
+        "retries": Metric("", "tries that were put off", lambda x: float(x.counts.retries)),
+        "failovers_failed": Metric(
+            "", "VMs that HA gave up", lambda x: float(x.counts.failovers_failed)
+        ),
+        "host_failures": Metric("", "hosts that failed", lambda x: float(x.counts.host_failures)),
+        "restored_50_s": Metric("s", "half of the lost VMs ran again", _restored(0.50)),
+        "restored_95_s": Metric("s", "95 % of the lost VMs ran again", _restored(0.95)),
+        "restored_all_s": Metric("s", "all lost VMs ran again", _restored(1.0)),
+        "gpu_hours_lost": Metric("h", "device hours of VMs that were down", gpu_hours_lost),
+        "packing_cpu": Metric("", "vCPUs used of hosts in use", _share("used_cpu", "busy_cpu")),
+        "packing_memory": Metric("", "memory used of hosts in use", _share("used_mem", "busy_mem")),
+        "stranded_cpu": Metric(
+            "", "vCPUs free beside too little memory", _share("stranded_cpu", "all_cpu")
+        ),
+        "stranded_memory": Metric(
+            "", "memory free beside too few vCPUs", _share("stranded_mem", "all_mem")
+        ),
+        "empty_hosts": Metric("", "share of open hosts without a VM", _share("empty", "open")),
+        "hosts_open": Metric("", "open hosts, over time", lambda x: x.capacity.mean("open")),
+        "devices_used": Metric("", "share of device units in use", _share("gpu_used", "gpu_all")),
+    }
+)  # fmt: skip
+
+
+def measured(ledger: Ledger) -> dict[str, float]:
+    """Every metric of a closed ledger."""
+    return {name: float(metric.of(ledger)) for name, metric in METRICS.items()}

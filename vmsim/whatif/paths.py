@@ -1,0 +1,115 @@
+"""Where in a scenario is `policies.retry.longest`, and what happens when it is set?
+
+A path names a place below `spec` of a scenario file: names parted by dots, numbers in brackets,
+`[*]` for every element of a list. A value is written as in YAML. A path that leads nowhere is the
+user's mistake; a value that the scenario does not allow is for whoever loads it to report.
+"""
+
+import copy
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml
+
+from vmsim.kinds import did_you_mean
+from vmsim.problems import BadInput, Problem
+from vmsim.scenario import json_schema
+
+Value = dict[str, Any]
+Steps = tuple[str | int, ...]
+
+EVERY = "*"
+_STEP = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)|\[([0-9]+|\*)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One place and what is put there."""
+
+    path: str
+    value: Any
+
+    def __str__(self) -> str:
+        shown = yaml.safe_dump(self.value, default_flow_style=True, width=10_000).strip()
+        return f"{self.path}={shown.removesuffix('...').strip()}"
+
+
+def setting(text: str) -> Setting:
+    """The setting written as `path=value`; BadInput when it is not one."""
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise BadInput([Problem("write it as path=value", field=text)])
+    return Setting(path, parsed(value, text))
+
+
+def parsed(value: str, where: str) -> Any:
+    """The value of a YAML scalar, list or mapping; `off` and `on` stay words."""
+    try:
+        found = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise BadInput([Problem(f"{value} is not a YAML value", field=where)]) from None
+    return value if isinstance(found, bool) and value not in ("true", "false") else found
+
+
+def steps(path: str) -> Steps:
+    """The steps of a path; BadInput when it cannot be read."""
+    found: list[str | int] = []
+    at, text = 0, path.removeprefix("spec.")
+    while at < len(text):
+        if text[at] == "." and at:
+            at += 1
+        match = _STEP.match(text, at)
+        if match is None:
+            hint = "as in clusters[0].hosts[*].memory"
+            raise BadInput([Problem("this is not a path", field=path, hint=hint)])
+        name, number = match.groups()
+        found.append(name or (EVERY if number == EVERY else int(number)))
+        at = match.end()
+    return tuple(found)
+
+
+def changed(scenario: Value, given: Setting) -> Value:
+    """A copy of the scenario with the setting; BadInput when the path leads nowhere."""
+    made = copy.deepcopy(scenario)
+    _put(made.setdefault("spec", {}), steps(given.path), given)
+    return made
+
+
+def _put(node: Any, left: Steps, given: Setting) -> None:
+    step, rest = left[0], left[1:]
+    for key in _keys(node, step, given.path):
+        if not rest:
+            node[key] = copy.deepcopy(given.value)
+        else:
+            if isinstance(node, dict) and node.get(key) is None:
+                node[key] = {} if isinstance(rest[0], str) and rest[0] != EVERY else []
+            _put(node[key], rest, given)
+
+
+def _keys(node: Any, step: str | int, path: str) -> Iterator[Any]:
+    """The keys of `node` that a step names."""
+    if isinstance(node, list) and (step == EVERY or isinstance(step, int)):
+        if step == EVERY and node:
+            yield from range(len(node))
+        elif isinstance(step, int) and step < len(node):
+            yield step
+        else:
+            raise BadInput([Problem(f"there is no [{step}]: {len(node)} elements", field=path)])
+    elif isinstance(node, dict) and isinstance(step, str) and step != EVERY:
+        if step not in node and step not in _words():
+            hint = did_you_mean(step, sorted(_words()))
+            raise BadInput([Problem(f"unknown path: no field {step}", field=path, hint=hint)])
+        yield step
+    else:
+        raise BadInput([Problem(f"unknown path: {step} leads nowhere", field=path)])
+
+
+@cache
+def _words() -> frozenset[str]:
+    """Every field name that a scenario has anywhere."""
+    schema = json_schema()
+    parts = [schema, *schema["$defs"].values()]
+    return frozenset(name for part in parts for name in part.get("properties", {}))

@@ -1,0 +1,108 @@
+"""One run of a changed scenario, and the row that it leaves.
+
+A replication is fixed by the scenario, what is set in it, the study that arranges it, and its
+number; seeds come from the number and the root seed alone, so two variants see the same chance
+(common random numbers) and neither the engine nor the order matters.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import simpy
+
+from vmsim.documents import Document, Lines
+from vmsim.loading import Plan, plan
+from vmsim.running import Opened
+from vmsim.simulate import System
+from vmsim.trace import Listener
+from vmsim.whatif.capacity import Capacity
+from vmsim.whatif.incidents import Incident
+from vmsim.whatif.ledger import Ledger
+from vmsim.whatif.metrics import measured
+
+WORST_SHOWN = 20
+
+
+class Outcome(msgspec.Struct):
+    """A replication's row and the incidents behind it."""
+
+    row: dict[str, Any]
+    incidents: list[Incident]
+
+
+def seed_of(root: int, replication: int) -> int:
+    """The seed of a replication: 48 bits of the root seed and its number."""
+    text = f"{root}/{replication}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big")
+
+
+@lru_cache(maxsize=4)
+def _loaded(text: bytes, folder: str) -> Plan:
+    value = msgspec.json.decode(text)
+    return plan(Document(value, value["metadata"]["name"], Lines(0)), Path(folder))
+
+
+def ready(scenario: Mapping[str, Any], seed: int) -> Plan:
+    """The plan of a scenario with this seed; scenarios that differ only in it load once."""
+    value = {**scenario, "spec": {**scenario["spec"], "seed": 0}}
+    made = _loaded(msgspec.json.encode(value), ".")
+    spec = made.scenario.spec.model_copy(update={"seed": seed})
+    resolved = {**made.resolved, "spec": {**made.resolved["spec"], "seed": seed}}
+    changed = made.scenario.model_copy(update={"spec": spec})
+    return dataclasses.replace(made, scenario=changed, resolved=resolved)
+
+
+def ledger_of(made: Plan) -> Ledger:
+    """An empty ledger for runs of this plan."""
+    promise = made.scenario.spec.policies.overcommit
+    return Ledger(Capacity(made.edition.name, promise.cpu, promise.memory))
+
+
+def replicate(
+    made: Plan, opened: Opened, listener: Listener | None = None, sink: Any = None
+) -> Outcome:
+    """Run the plan once, in memory."""
+    with opened("memory", made.all_hosts) as backend:
+        system = System(made, backend, simpy.Environment(), sink)
+        ledger = ledger_of(made)
+        system.trace.listen(ledger.see)
+        if listener is not None:
+            system.trace.listen(listener)
+        try:
+            system.begin()
+            system.advance(made.scenario.spec.duration)
+            ledger.close(float(system.env.now))
+        finally:
+            system.trace.close()
+    row: dict[str, Any] = {
+        "seed": made.scenario.spec.seed,
+        "because": _short(ledger),
+        "worst_vm": _worst(ledger),
+        "waiting": _names([vm.key for vm in ledger.vms.values() if vm.wanted and not vm.running]),
+        "blocking": _names([f"{vm} ({why})" for vm, why in sorted(ledger.blockers.items())]),
+        "digest": system.trace.digest(),
+        "records": system.trace.count,
+        **measured(ledger),
+    }
+    return Outcome(row, ledger.incidents)
+
+
+def _short(ledger: Ledger) -> str:
+    """What was short for the longest time, summed over VMs, or ''."""
+    return max(ledger.bound, key=lambda word: (ledger.bound[word], word), default="")
+
+
+def _worst(ledger: Ledger) -> str:
+    """The VM with the longest downtime (or, if none was down, the longest wait), or ''."""
+    longest = max(ledger.incidents, key=lambda one: (one.lasted_s, one.vm), default=None)
+    return "" if longest is None else longest.vm
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - WORST_SHOWN} more" if len(names) > WORST_SHOWN else ""
+    return ", ".join(names[:WORST_SHOWN]) + more

@@ -1,0 +1,76 @@
+"""The studies there are, and how one arranges a scenario.
+
+A new study is one more row of a module here; listing, help and answers come from the row.
+"""
+
+import copy
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from vmsim.kinds import did_you_mean
+from vmsim.problems import BadInput, Problem
+from vmsim.whatif.paths import Setting, changed
+from vmsim.whatif.studies import failing, filling, maintaining
+from vmsim.whatif.studies.study import Case, Study
+
+_ALL = sorted(
+    (*failing.STUDIES, *maintaining.STUDIES, *filling.STUDIES), key=lambda one: one.number
+)
+
+STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in _ALL})
+"""By name, in the order of their numbers."""
+
+UNANSWERED: Mapping[int, tuple[str, str]] = MappingProxyType(
+    {
+        26: (
+            "What do reservations cost, and what does going without them?",
+            "memory contention and ballooning are not modelled, so only half could be answered",
+        ),
+        28: (
+            "Which single change gains most headroom?",
+            "no study tries changes on its own yet; vary them by hand with what-fits",
+        ),
+    }
+)
+"""Questions without a study, each with the reason."""
+
+
+def study_named(name: str) -> Study:
+    """The study; BadInput with the nearest name when there is none."""
+    if name not in STUDIES:
+        hint = did_you_mean(name, list(STUDIES)) or "`vmsim whatif --list` shows them"
+        raise BadInput([Problem(f"there is no study {name}", hint=hint)])
+    return STUDIES[name]
+
+
+def options_of(study: Study, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The study's options with what is set of them, and what its cases set."""
+    given = {name: option.default for name, option in study.options.items()}
+    return given | {name: value for name, value in settings.items() if is_option(study, name)}
+
+
+def is_option(study: Study | None, name: str) -> bool:
+    """Whether a setting is for the study, not a path of the scenario."""
+    return study is not None and (name in study.options or name in CASE_OPTIONS)
+
+
+CASE_OPTIONS = frozenset(("down", "host", "zone", "month", "class", "freed", "leftOut"))
+"""What the cases of studies set."""
+
+
+def arranged(
+    scenario: Mapping[str, Any], name: str, settings: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    """The scenario of one replication: settings put in, then arranged by the study ('': none)."""
+    study = study_named(name) if name else None
+    value = dict(scenario)
+    for path, new in settings.items():
+        if not is_option(study, path):
+            value = changed(value, Setting(path, new))
+    value = copy.deepcopy(value)
+    if study is None:
+        value["spec"].pop("expect", None)
+        return value
+    study.arrange(Case(value["spec"], options_of(study, settings), seed))
+    return value

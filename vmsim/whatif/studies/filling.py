@@ -1,0 +1,254 @@
+"""Questions about room: growth, what still fits, admission control, fragmentation, queues."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vmsim.problems import BadInput, Problem
+from vmsim.whatif.studies.study import (
+    LEFT_OUT,
+    SETTLED_S,
+    SETTLING,
+    Case,
+    Option,
+    Spec,
+    Study,
+    hosts,
+    names,
+)
+
+PROBE = "probe-{}"
+SETTLE = Option("30m", "time for placing and restarting")
+K = Option(1, "largest hosts that fail")
+
+
+def _largest(spec: Spec, count: int) -> list[str]:
+    """The names of so many hosts with the most memory, then cores."""
+    found = sorted(hosts(spec), key=lambda one: (-_mib(one[1]), -one[1]["cores"]))
+    if count > len(found):
+        raise BadInput([Problem(f"there are only {len(found)} hosts", field="k")])
+    return [name for name, _, _ in found[:count]]
+
+
+def _mib(entry: Mapping[str, Any]) -> int:
+    from vmsim.quantities import memory_mib
+
+    return memory_mib(entry["memory"])
+
+
+def _months(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    months = options["months"]
+    if not isinstance(months, int) or not 1 <= months <= 240:
+        raise BadInput([Problem("months is a number from 1 to 240", field="months")])
+    return [{"month": month} for month in range(months + 1)]
+
+
+def _grow(case: Case) -> None:
+    case.quiet()
+    growth = (1.0 + case.number("growth") / 100.0) ** case.whole("month")
+    for load in case.spec.get("workload", []):
+        if load.get("count"):
+            load["count"] = round(load["count"] * growth)
+            if load["count"] > 1 and "{}" not in load["name"]:
+                load["name"] += "-{}"
+    for name in _largest(case.spec, case.whole("k")):
+        case.happens(SETTLED_S, failHost=name)
+    case.lasts(SETTLED_S + case.seconds("settle"))
+
+
+def _retire(case: Case) -> None:
+    from fnmatch import fnmatchcase
+
+    glob = str(case.options["hosts"])
+    gone = [name for name in names(case.spec) if fnmatchcase(name, glob)]
+    if not gone or len(gone) == len(names(case.spec)):
+        hint = "--set hosts=GLOB names the generation that goes"
+        raise BadInput([Problem(f"{glob} names {len(gone)} hosts", field="hosts", hint=hint)])
+    _grow(case)
+    kept = [entry for entry in case.spec["timeline"] if entry.get("failHost") not in gone]
+    case.spec["timeline"] = kept
+    staying = [name for name in _largest(case.spec, len(names(case.spec))) if name not in gone]
+    failed = {entry.get("failHost") for entry in kept}
+    for name in staying[: case.whole("k")]:
+        if name not in failed:
+            case.happens(SETTLED_S, failHost=name)
+    for name in gone:
+        case.happens(1.0, enterMaintenance=name)
+    case.lasts(SETTLED_S + case.seconds("settle"))
+
+
+def _month_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
+    short = [settings["month"] for settings, value in figures if value > 0]
+    last = figures[-1][0]["month"]
+    if not short:
+        return f"there is room up to month {last}, the last one looked at"
+    return f"month {min(short)} is the first in which VMs find no room"
+
+
+def _classes(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"class": name} for name in sorted({_class(one) for one in _templates(spec)})]
+
+
+def _templates(spec: Spec) -> list[dict[str, Any]]:
+    vms = [item for item in spec.get("manifests", []) if item.get("kind") == "VirtualMachine"]
+    return [*(item["spec"] for item in vms), *(load["spec"] for load in spec.get("workload", []))]
+
+
+def _class(template: Mapping[str, Any]) -> str:
+    return str(template.get("className", ""))
+
+
+def _probe(case: Case) -> None:
+    case.quiet()
+    wanted = case.options["class"]
+    found = [one for one in _templates(case.spec) if _class(one) == wanted]
+    if not found:
+        raise BadInput([Problem(f"no VM of the scenario has class {wanted}", field="class")])
+    for name in _largest(case.spec, case.whole("k")):
+        case.happens(SETTLED_S, failHost=name)
+    load = {"name": PROBE, "count": case.whole("most", 1), "spec": dict(found[0])}
+    begin_s = SETTLED_S + case.seconds("settle")
+    case.spec.setdefault("workload", []).append({**load, "at": f"{begin_s}s"})
+    case.lasts(begin_s + 600.0)
+
+
+def _admission(case: Case) -> None:
+    case.quiet()
+    policy = case.options["policy"]
+    block = case.spec.setdefault("highAvailability", {})
+    control: dict[str, Any] = {"policy": policy, "hostFailures": max(case.whole("k"), 1)}
+    if policy == "dedicatedHosts":
+        control["failoverHosts"] = _largest(case.spec, case.whole("k"))
+    block["admissionControl"] = control
+    chosen = names(case.spec)
+    row = int(case.stream("host").integers(len(chosen)))
+    case.happens(SETTLED_S, failHost=chosen[row])
+    case.lasts(SETTLED_S + case.seconds("settle"))
+
+
+def _as_it_is(case: Case) -> None:
+    case.spec.pop("expect", None)
+
+
+def _without_rule(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rules = [rule["name"] for rule in (spec.get("drs") or {}).get("rules", [])]
+    if not rules:
+        raise BadInput([Problem("the scenario has no rules", field="drs.rules")])
+    return [{"leftOut": name} for name in ("", *rules, "*")]
+
+
+def _rules(case: Case) -> None:
+    case.quiet()
+    out = case.options["leftOut"]
+    block = case.spec.get("drs") or {}
+    kept = [rule for rule in block.get("rules", []) if out != "*" and rule["name"] != out]
+    case.spec["drs"] = {**block, "rules": kept}
+    chosen = names(case.spec)
+    for row in case.stream("hosts").choice(len(chosen), case.whole("k", 1), replace=False):
+        case.happens(SETTLED_S, failHost=chosen[int(row)])
+    case.lasts(SETTLED_S + case.seconds("settle"))
+
+
+def _rules_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
+    by_name = {str(settings["leftOut"]): value for settings, value in figures}
+    if by_name[""] <= 0:
+        return "no: with all rules in force every VM runs"
+    if by_name["*"] > 0:
+        return "not the rules alone: without any of them VMs find no room either"
+    guilty = [name for name, value in by_name.items() if name not in ("", "*") and value <= 0]
+    return f"yes; leaving out one of these is enough: {', '.join(guilty) or 'no single rule'}"
+
+
+def _freed(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"freed": count} for count in range(len(names(spec)) - options["k"])]
+
+
+def _consolidate(case: Case) -> None:
+    case.quiet()
+    clusters = case.spec["clusters"]
+    zone = clusters[0].get("zone", "zone-1")
+    stores = sorted({name for one in clusters for name in one.get("datastores", [])})
+    merged = {**clusters[0], "zone": zone, "hosts": [h for one in clusters for h in one["hosts"]]}
+    if stores:
+        merged["datastores"] = stores
+    case.spec["clusters"] = [merged]
+    smallest = _largest(case.spec, len(names(case.spec)))[::-1]
+    freed = smallest[: case.whole("freed")]
+    for name in freed:
+        case.happens(SETTLED_S, enterMaintenance=name)
+    for name in _largest(case.spec, case.whole("k")):
+        case.happens(SETTLED_S + 3600.0, failHost=name)
+    case.lasts(SETTLED_S + 3600.0 + case.seconds("settle"))
+
+
+def _freed_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
+    good = 0
+    for settings, value in figures:
+        if value > 0:
+            break
+        good = settings["freed"]
+    return f"{good} hosts can be given up in one cluster with everything running at the same risk"
+
+
+STUDIES = (
+    Study(
+        1, "growth", "Until when does N+k hold if the workload grows?", "unplaced", "mean", _grow,
+        {"growth": Option(3, "per cent a month"), "months": Option(24, "how far to look"),
+         "k": K, "settle": SETTLE},
+        _months, also=("running", "packing_cpu", "packing_memory"),
+        assumes=(LEFT_OUT, "every workload grows alike; single VMs of manifests do not",
+                 "the k largest hosts fail"), replications=1, verdict=_month_verdict,
+    ),
+    Study(
+        10, "gpu-spares", "How many device units for hardly any wait?", "creations_refused",
+        "mean", _as_it_is, also=("creation_p99_s", "waiting_mean", "devices_used"),
+        assumes=("arrivals and lifetimes are those of the scenario's workloads; vary "
+                 "clusters[*].hosts[*].devices or the count of hosts",),
+    ),
+    Study(
+        11, "time-unplaced", "How long from creation to running?", "creation_p99_s", "mean",
+        _as_it_is, also=("creation_mean_s", "creations_refused", "unplaced", "waiting_worst"),
+        assumes=("the p99 of a replication's VMs, averaged over replications",),
+    ),
+    Study(
+        12, "what-fits", "How many more VMs of each class fit?", "probes", "mean", _probe,
+        {"k": Option(0, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
+        _classes, ("k=0,1",), also=("packing_cpu", "packing_memory"),
+        assumes=(LEFT_OUT, "probes come one class at a time, on top of what runs"), best="high",
+        replications=1,
+    ),
+    Study(
+        13, "fragmentation", "How much room is there that nothing fits in?", "stranded_memory",
+        "mean", _as_it_is, also=("stranded_cpu", "packing_cpu", "packing_memory", "empty_hosts"),
+        assumes=("stranded: free beside too little of the other for the smallest class",),
+    ),
+    Study(
+        16, "rules-and-failures", "Do rules keep VMs from running when k hosts fail?", "unplaced",
+        "mean", _rules, {"k": Option(1, "hosts that fail, drawn"), "settle": SETTLE},
+        _without_rule, also=("all_run",), assumes=(LEFT_OUT, SETTLING), verdict=_rules_verdict,
+    ),
+    Study(
+        17, "admission-control", "Slots, percentage or failover hosts: what runs, what is lost?",
+        "running", "mean", _admission,
+        {"policy": Option("percentage", "disabled, slots, percentage, dedicatedHosts"), "k": K,
+         "settle": Option("1h", SETTLE.means)},
+        variants=("policy=disabled,slots,percentage,dedicatedHosts",),
+        also=("unplaced", "vms_hit", "creations_refused", "restored_all_s"),
+        assumes=(LEFT_OUT, "one host, drawn, fails"), best="high",
+    ),
+    Study(
+        22, "consolidate", "How many hosts does one cluster instead of several free?", "unplaced",
+        "mean", _consolidate, {"k": K, "settle": SETTLE}, _freed,
+        also=("migrations", "packing_memory", "blockers"),
+        assumes=(LEFT_OUT, "the smallest hosts are given up first, in zone and datastores of all"),
+        replications=1, verdict=_freed_verdict,
+    ),
+    Study(
+        23, "decommission", "Until when can a generation of hosts go, with N+k?", "unplaced",
+        "mean", _retire,
+        {"hosts": Option("", "glob of the hosts that go"), "growth": Option(3, "per cent a month"),
+         "months": Option(24, "how far to look"), "k": K, "settle": SETTLE},
+        _months, also=("running", "packing_memory"),
+        assumes=(LEFT_OUT, "every workload grows alike", "the largest of the others fail"),
+        replications=1, verdict=_month_verdict,
+    ),
+)  # fmt: skip

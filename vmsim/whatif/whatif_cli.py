@@ -1,0 +1,225 @@
+"""`vmsim whatif`: its options, its table, and what it says when it is interrupted.
+
+Everything heavy is imported when a command runs, so that the command line starts fast.
+"""
+
+import dataclasses
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vmsim.problems import BadInput, Problem
+from vmsim.shell import INTERRUPTED, exit_codes, scenario_path, state_folder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vmsim.whatif.answers import Answer, Found
+    from vmsim.whatif.asking import Question
+    from vmsim.whatif.design import Design
+    from vmsim.whatif.working import Engine
+
+TELL_EVERY_S = 1.0
+
+Study = Annotated[str | None, typer.Argument(help="One of `vmsim whatif --list`.")]
+On = Annotated[str, typer.Option("--on", help="Scenario file, or the name of a shipped one.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="path=value, or option=value.")]
+Varies = Annotated[list[str] | None, typer.Option("--vary", help="path=a,b,c: all combinations.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Where parts of results are kept.")]
+EngineName = Annotated[str, typer.Option(help="auto, serial, joblib or dask.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one per processor.")]
+Address = Annotated[str, typer.Option(help="Of a Dask scheduler, or its scheduler file.")]
+
+
+def whatif(  # noqa: PLR0913 - one parameter per option of the command line
+    study: Study = None,
+    on: On = "",
+    sets: Sets = None,
+    vary: Varies = None,
+    replications: Annotated[
+        int | None, typer.Option(help="How many; by default the study's own number.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Go on until the interval is so narrow, as in 1%.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="Replications at most, with it.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="What chance is drawn from.")] = 1,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Differences to the first variant, pairwise.")
+    ] = False,
+    only: Annotated[
+        int | None, typer.Option(min=0, help="Run this one replication, with its trace.")
+    ] = None,
+    trace: Annotated[Path | None, typer.Option(help="Where --only writes its trace.")] = None,
+    engine: EngineName = "auto",
+    workers: Workers = 0,
+    address: Address = "",
+    out: Out = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Show the questions.")] = False,
+) -> None:
+    """Answer a question about a scenario by running it many times."""
+    with exit_codes():
+        if listed or study is None:
+            _list(study)
+            return
+        question = _question(study, on, (sets or [], vary or []), (replications, precision))
+        question = dataclasses.replace(question, most=most, seed=seed)
+        if only is not None:
+            _one(question, only, trace)
+            return
+        from vmsim.whatif.working import engine_named
+
+        chosen = engine_named(engine, workers, address)
+        session = Session(question, on, chosen, out or state_folder() / "whatif")
+        session.run(compare=compare, as_json=as_json)
+
+
+def _list(study: str | None) -> None:
+    from vmsim.whatif.telling import listing
+
+    print("\n".join(listing(study)))
+
+
+def _question(
+    study: str,
+    on: str,
+    set_and_varied: tuple[list[str], list[str]],
+    how: tuple[int | None, str | None],
+) -> "Question":
+    from vmsim.loading import load
+    from vmsim.whatif.asking import Question, counted, relative
+    from vmsim.whatif.studies import study_named
+
+    row = study_named(study)
+    if not on:
+        raise BadInput([Problem("name the scenario", field="--on")])
+    plan = load(scenario_path(on))
+    return Question(row, plan, *set_and_varied, counted(how[0]), relative(how[1]))
+
+
+def _one(question: "Question", number: int, trace: Path | None) -> None:
+    """Run one replication, write its trace, and print its row."""
+    from backends import opened
+    from vmsim.whatif.telling import single
+
+    for line in single(question, number, trace, opened):
+        print(line)
+
+
+class Session:
+    """One question that is being answered on a terminal."""
+
+    def __init__(self, question: "Question", on: str, engine: "Engine", folder: Path) -> None:
+        self.question = question
+        self.on = on
+        self.engine = engine
+        self.folder = folder
+
+    def run(self, *, compare: bool, as_json: bool) -> None:
+        """Run, show progress, print; an interrupt prints what is there, and how to go on."""
+        from rich.console import Console
+
+        from backends import opened
+        from vmsim.whatif.asking import ask, designed, so_far
+
+        console = Console(stderr=True, highlight=False)
+        try:
+            with _Bar(console) as bar:
+                design, found = ask(self.question, self.folder, self.engine, opened, bar.told)
+        except KeyboardInterrupt:
+            fixed = dataclasses.replace(self.question, precision=0.0)
+            design = designed(fixed, opened)
+            found = so_far(design, self.question.study, self.folder)
+            self.tell(design, found, compare=compare, as_json=as_json)
+            print(
+                f"interrupted after {found.done} of {found.wanted} replications, so the interval "
+                f"is wider; the same command goes on from there:\n  {self.command()}",
+                file=sys.stderr,
+            )
+            raise typer.Exit(INTERRUPTED) from None
+        self.tell(design, found, compare=compare, as_json=as_json)
+        if all(one.problem for one in found.found):
+            raise typer.Exit(2)
+
+    def tell(self, design: "Design", found: "Answer", *, compare: bool, as_json: bool) -> None:
+        """Print the answer."""
+        from vmsim.whatif.telling import as_text, to_json
+
+        if as_json:
+            print(to_json(self.question, design, found))
+            return
+        worst = self.replay(found)
+        for line in as_text(self.question, design, found, compare=compare, worst=worst):
+            print(line)
+
+    def command(self, *, alone: bool = False) -> str:
+        """The command line that asks this question again."""
+        question = self.question
+        words = ["vmsim", "whatif", question.study.name, "--on", self.on]
+        for text in question.sets:
+            words += ["--set", text]
+        for text in [] if alone else question.varies:
+            words += ["--vary", text]
+        if question.seed != 1:
+            words += ["--seed", str(question.seed)]
+        if not alone and question.replications:
+            words += ["--replications", str(question.replications)]
+        if not alone and question.precision:
+            words += ["--precision", f"{question.precision:.6g}", "--most", str(question.most)]
+        return shlex.join(words)
+
+    def replay(self, found: "Answer") -> tuple["Found", str] | None:
+        """The worst case, and the command that runs it alone."""
+        from vmsim.whatif.answers import worst_of
+        from vmsim.whatif.paths import Setting, setting
+
+        worst = worst_of(self.question.study, found.found)
+        if worst is None:
+            return None
+        given = {setting(text).path for text in self.question.sets}
+        words = [self.command(alone=True)]
+        for path, value in worst.settings.items():
+            if path not in given:
+                words.append(f"--set {shlex.quote(str(Setting(path, value)))}")
+        return worst, " ".join([*words, f"--only {worst.worst}"])
+
+
+class _Bar:
+    """Replications done, the width of the interval, and when it ends; on terminals only."""
+
+    def __init__(self, console: "Console") -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("shards"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[width]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("shards", total=None, width="")
+        self._next_s = 0.0
+
+    def __enter__(self) -> "_Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._progress.stop()
+
+    def told(self, count: int, total: int, answer: Callable[[], "Answer"]) -> None:
+        """Show how far it is."""
+        if self._progress.disable or time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + TELL_EVERY_S
+        width = f"± {answer().widest:.1%}" if count else ""
+        self._progress.update(self._task, completed=count, total=total, width=width)
