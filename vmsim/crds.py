@@ -146,8 +146,8 @@ def _complete_vm(properties: dict[str, Any], edition: Edition) -> None:
         fields["powerState"]["default"] = "PoweredOn"
         fields["powerOffMode"]["default"] = edition.power_off_mode
         fields["powerOffMode"]["enum"] = [word for word in fields["powerOffMode"]["enum"] if word]
+        spec["default"] = {}
     properties["status"] = _status()
-    properties["spec"]["default"] = {}
 
 
 def _status() -> dict[str, Any]:
