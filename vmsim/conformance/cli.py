@@ -84,11 +84,9 @@ def _run(options: Any, folder: Path) -> int:
 
 
 def _tell(target: str, case: Any) -> None:
-    """One line for each case that is no pass, with how to run it alone."""
-    if case.verdict == "pass":
-        return
-    print(f"{target}: {case.verdict}: {', '.join(case.clauses)}: {case.reason}")
-    if case.attempts:
+    """What a case that was run and did not pass says, and how to run it alone."""
+    if case.verdict in ("fail", "flaky", "unknown"):
+        print(f"{target}: {case.verdict}: {', '.join(case.clauses)}: {case.reason}")
         print(f"  {case.reproduce}")
 
 

@@ -63,8 +63,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         items = sorted(value) if isinstance(value, set | frozenset) else value
         return [plain(item) for item in items]
-    assert value is None or isinstance(value, bool | int | float), f"{value!r} is no plain value"
-    return value
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise TypeError(f"the target answered {type(value).__name__}, which is no plain value")
 
 
 def redact(text: str) -> str:
@@ -224,6 +225,8 @@ class Player:
             raise Tampered(f"{name} was called with other values")
         if "raised" in event:
             raise _raised(event)
+        if "value" not in event:
+            raise Tampered(f"{name} was not answered")
         return spoken(event["value"])
 
     def _next(self, kind: str, name: Any) -> dict[str, Any]:

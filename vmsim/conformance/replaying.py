@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from vmsim.conformance import suite, targets, trial
+from vmsim.conformance.session import made_by
 from vmsim.conformance.suite import Case
 from vmsim.conformance.targets import Descriptor
 from vmsim.conformance.trial import Outcome
@@ -58,7 +59,7 @@ def _case_of(path: Path) -> str:
 
 def attempt(case: Case, about: Descriptor, seed: int) -> Outcome:
     """What one run of the case says; `Unreachable` when the target is lost."""
-    evidence = trial.run(case, partial(about.open, seed))
+    evidence = trial.run(case, partial(about.open, seed), made_by(about.name, seed, 1))
     if trial.is_lost(evidence):
         raise Unreachable(evidence["error"]["text"])
     return trial.judge(case, json.loads(json.dumps(evidence)))

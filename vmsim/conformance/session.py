@@ -5,6 +5,7 @@ incomplete until the last case is judged. So Ctrl-C, a lost target or a killed p
 is known so far, and nothing that was not run is more than unknown.
 """
 
+import hashlib
 import json
 import platform
 import subprocess
@@ -38,6 +39,7 @@ from vmsim.conformance.verdicts import RESULTS, Code, Verdict
 from vmsim.problems import BadInput, Problem, Unreachable
 
 WRITE_EVERY_S = 3.0
+HUNG_MAX = 2
 ORDER = (Code.INTERRUPTED, Code.DEFECT, Code.UNREACHABLE, Code.NOT_CONFORMANT, Code.INCONCLUSIVE)
 REPORT = "report.json"
 INTERRUPTED = "interrupted"
@@ -55,6 +57,7 @@ class Progress:
     cases: list[Case]
     reports: dict[str, CaseReport]
     stopped: str = ""
+    hung: int = 0
     codes: set[Code] = field(default_factory=set)
 
 
@@ -125,7 +128,8 @@ class Session:
             raise Unreachable(attempts[-1].reason)
 
     def _attempt(self, one: Progress, case: Case, number: int) -> Attempt:
-        evidence = trial.run(case, partial(one.about.open, self.options.seed))
+        made = made_by(one.about.name, self.options.seed, number)
+        evidence = trial.run(case, partial(one.about.open, self.options.seed), made)
         if left := one.about.left_behind():
             evidence["error"] = {"kind": "LeftBehind", "text": "; ".join(left), "line": ""}
         text = canonical(evidence)
@@ -134,7 +138,8 @@ class Session:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text)
         outcome = trial.judge(case, json.loads(text))
-        if trial.is_lost(evidence):
+        one.hung = one.hung + 1 if trial.hung(evidence) else 0
+        if trial.is_lost(evidence) or one.hung >= HUNG_MAX:
             one.codes.add(Code.UNREACHABLE)
         return Attempt(outcome.verdict.value, outcome.reason, name, sha256(text))
 
@@ -184,6 +189,11 @@ RENDERINGS: dict[str, Callable[[Report], str]] = {
 }
 
 
+def made_by(target: str, seed: int, attempt: int) -> dict[str, object]:
+    """What evidence says of where it comes from."""
+    return {"target": target, "seed": seed, "attempt": attempt, "suite": suite.digest()}
+
+
 def assemble(options: Options, targets: list[TargetReport], run: Run, commit: str) -> Report:
     """A report whose result is still open."""
     made_by = Suite(__version__, commit, suite.digest())
@@ -205,8 +215,6 @@ def finished(report: Report, codes: set[Code], complete: bool, why: str) -> Repo
 
 def sha256(text: bytes) -> str:
     """The digest of a file's content."""
-    import hashlib
-
     return hashlib.sha256(text).hexdigest()
 
 

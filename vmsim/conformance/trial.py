@@ -88,12 +88,15 @@ def definition(line: Line) -> Callable[[Any], object]:
     return lambda target: function(target=target, **named)
 
 
-def run(case: Case, open_target: Open) -> dict[str, Any]:
-    """The evidence of one attempt; raises only KeyboardInterrupt, never what the target raises."""
+def run(case: Case, open_target: Open, made: Mapping[str, Any]) -> dict[str, Any]:
+    """The evidence of one attempt; raises only KeyboardInterrupt, never what the target raises.
+
+    `made` says where it comes from: the target, the seed, the suite, the number of the attempt.
+    """
     steps: list[dict[str, Any]] = []
-    found: dict[str, Any] = {"format": FORMAT, "case": case.id, "steps": steps}
+    found: dict[str, Any] = {"format": FORMAT, "case": case.id, "made": dict(made), "steps": steps}
     try:
-        with _limit(CASE_LIMIT_S), open_target() as inner:
+        with _limit(CASE_LIMIT_S), open_target() as inner:  # clean-up is within the limit, too
             recorder = Recorder(inner)
             for line in case.lines:
                 step: dict[str, Any] = {"keyword": line.keyword, "text": line.text, "events": []}
@@ -207,6 +210,11 @@ def _judge_end(events: list[dict[str, Any]], error: Any) -> Outcome:
 def is_lost(evidence: Mapping[str, Any]) -> bool:
     """Whether the target was lost during the attempt."""
     return bool(evidence.get("error", {}).get("kind") == Unreachable.__name__)
+
+
+def hung(evidence: Mapping[str, Any]) -> bool:
+    """Whether the attempt was stopped because it took too long."""
+    return bool(evidence.get("error", {}).get("kind") == TimedOut.__name__)
 
 
 @contextmanager

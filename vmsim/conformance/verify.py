@@ -7,7 +7,8 @@ must be signed by somebody.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from vmsim.conformance.session import (
     RENDERINGS,
     REPORT,
     finished,
+    made_by,
     sha256,
 )
 from vmsim.conformance.suite import Case
-from vmsim.conformance.verdicts import RESULTS, Code
+from vmsim.conformance.verdicts import RESULTS, Code, Verdict
 from vmsim.problems import BadInput, Problem
 
 
@@ -72,7 +74,10 @@ def _of_target(
     if target.capabilities != judging.capabilities(said) or target.waits != judging.waits():
         yield f"{target.name}: the capabilities or the waits are not those of the suite"
     for case, found in zip(cases, target.cases, strict=True):
-        attempts, problems = _attempts(folder, case, found)
+        made = partial(made_by, target.name, report.options.seed)
+        attempts, problems = _attempts(folder, case, found, made)
+        if not _may_repeat(found, report.options.attempts):
+            yield f"{target.name}: {case.id}: has attempts that no run makes"
         yield from (f"{target.name}: {case.id}: {problem}" for problem in problems)
         again = judging.case_report(case, attempts, said, target.name, report.options.seed)
         if attempts and judging.barred(case, said):
@@ -96,12 +101,20 @@ def _of_clauses(report: Report, target: TargetReport) -> Iterator[str]:
         yield f"{target.name}: the result does not follow from the clauses"
 
 
-def _attempts(folder: Path, case: Case, found: CaseReport) -> tuple[list[Attempt], list[str]]:
+def _may_repeat(found: CaseReport, attempts_max: int) -> bool:
+    """A case is run again only after it failed, and not more often than was asked for."""
+    again = [attempt.verdict for attempt in found.attempts[:-1]]
+    return len(found.attempts) <= attempts_max and set(again) <= {Verdict.FAIL.value}
+
+
+def _attempts(
+    folder: Path, case: Case, found: CaseReport, made: Callable[[int], dict[str, object]]
+) -> tuple[list[Attempt], list[str]]:
     """The attempts as the evidence has them, and what is wrong with it."""
     attempts, problems = [], []
-    for attempt in found.attempts:
+    for number, attempt in enumerate(found.attempts, start=1):
         try:
-            again = _judged(folder, case, attempt)
+            again = _judged(folder, case, attempt, made(number))
         except Tampered as error:
             problems.append(str(error))
             again = attempt
@@ -113,13 +126,15 @@ def _attempts(folder: Path, case: Case, found: CaseReport) -> tuple[list[Attempt
     return attempts, problems
 
 
-def _judged(folder: Path, case: Case, attempt: Attempt) -> Attempt:
+def _judged(folder: Path, case: Case, attempt: Attempt, made: dict[str, object]) -> Attempt:
     file = folder / attempt.evidence
     if not file.resolve().is_relative_to((folder / "evidence").resolve()):
         raise Tampered("the evidence is somewhere else")
     try:
         text = file.read_bytes()
         evidence: dict[str, Any] = json.loads(text)
+        if evidence["made"] != made:
+            raise Tampered("the evidence is of another run")
         outcome = trial.judge(case, evidence)
     except OSError:
         raise Tampered("the evidence is missing") from None
