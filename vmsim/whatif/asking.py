@@ -98,9 +98,7 @@ def designed(question: Question, opened: Opened) -> Design:
     varied = grid(factors(question.varies or usual))
     cells = crossed(fixed, varied)
     check_paths(scenario, study, cells)
-    cells = list(
-        itertools.chain.from_iterable(_with_cases(study, scenario, cell) for cell in cells)
-    )
+    cells = list(itertools.chain.from_iterable(with_cases(study, scenario, cell) for cell in cells))
     count = question.replications or (FEWEST if question.precision else study.replications)
     design = Design(scenario, cells, count, question.seed, study.name, 1, suite())
     if is_certain(design):
@@ -108,7 +106,8 @@ def designed(question: Question, opened: Opened) -> Design:
     return sized(design, opened)
 
 
-def _with_cases(study: Study, scenario: Mapping[str, Any], cell: Cell) -> list[Cell]:
+def with_cases(study: Study, scenario: Mapping[str, Any], cell: Cell) -> list[Cell]:
+    """The cell, or one for each of the study's cases unless the cell says which."""
     options = options_of(study, cell.settings)
     spec = scenario["spec"]
     for path, value in cell.settings.items():

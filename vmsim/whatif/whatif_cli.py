@@ -18,6 +18,7 @@ from vmsim.shell import INTERRUPTED, exit_codes, scenario_path, state_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
     from vmsim.whatif.answers import Answer, Found
     from vmsim.whatif.asking import Question
@@ -190,22 +191,29 @@ class Session:
         return worst, " ".join([*words, f"--only {worst.worst}"])
 
 
+def bar(console: "Console | None" = None) -> "Progress":
+    """A progress bar on standard error; nothing at all where there is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = console or Console(stderr=True, highlight=False)
+    return Progress(
+        TextColumn("shards"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[width]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
 class _Bar:
     """Replications done, the width of the interval, and when it ends; on terminals only."""
 
     def __init__(self, console: "Console") -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self._progress = Progress(
-            TextColumn("shards"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
-            TextColumn("{task.fields[width]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = bar(console)
         self._task = self._progress.add_task("shards", total=None, width="")
         self._next_s = 0.0
 
