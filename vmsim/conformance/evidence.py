@@ -72,7 +72,7 @@ def redact(text: str) -> str:
     """The text without the passwords that we know and without users in addresses."""
     for name in SECRET_VARIABLES:
         if secret := os.environ.get(name):
-            text = text.replace(secret, REDACTED)
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", REDACTED, text)
     return URL_USER.sub(rf"\1{REDACTED}@", text)
 
 

@@ -160,7 +160,7 @@ def _judge_step(line: Line, step: Mapping[str, Any], error: Any) -> Outcome | No
         _check_failed(step, player, error)
         return _failed(line, str(failed) or error["text"] or error["line"])
     except Played as raised:
-        if step.get("done"):
+        if step.get("done") or not error or error["kind"] != raised.kind:
             raise Tampered("a step ended although the target raised") from None
         return _of_error(raised.kind, raised.text)
     if player.left():
@@ -171,7 +171,7 @@ def _judge_step(line: Line, step: Mapping[str, Any], error: Any) -> Outcome | No
 
 
 def _check_failed(step: Mapping[str, Any], player: Player, error: Any) -> None:
-    if step.get("done") or error is None or player.left():
+    if step.get("done") or not error or error["kind"] != "AssertionError" or player.left():
         raise Tampered(f"a step failed that is said to have ended: {step['text']}")
 
 
