@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 import test_affinity
 import test_drs
+import test_leaving
 import test_placement
 import test_policies
 import test_pools
 import test_upgrade
 
 from vmsim import affinity, balancing, conflicts, placement, policies, pools, upgrade
+from vmsim.actions import Verb
 from vmsim.balancer import Balancer
 from vmsim.cluster import Cluster
 from vmsim.inventory import Inventory
+from vmsim.maintenance import Maintenance
 from vmsim.placement import Requirement
 
 
@@ -108,6 +111,12 @@ BREAKS: dict[str, tuple[Any, str, Any, Callable[[], Any]]] = {
     "an upgrade begins with all hosts at once": (
         upgrade, "next_hosts", all_at_once,
         test_upgrade.test_eight_hosts_one_after_another_take_eight_times_as_long_as_one,
+    ),
+    "a failed evacuation is tried again at once": (
+        Maintenance, "_is_due_to_leave", lambda self, row, guest: guest.busy is None,
+        lambda: test_leaving.test_vm_that_always_fails_to_leave_pauses_before_each_further_try(
+            Verb.MIGRATE
+        ),
     ),
     "room wakes nobody": (
         Cluster, "use_room", lambda self: None,

@@ -11,6 +11,7 @@ from functools import lru_cache
 from vmsim import affinity
 from vmsim.actions import Cause, Fault, PowerOffMode, Verb
 from vmsim.drs import NO_DRS, Drs
+from vmsim.durations import Durations
 from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED, Eviction, restart_host
 from vmsim.fleet import Fleet, Guest, datastore_on
 from vmsim.ha import HA_DEFAULTS, Settings
@@ -28,6 +29,7 @@ class ClusterPolicy:
     ha: Settings = HA_DEFAULTS
     vmotion: VMotion = DEFAULT_VMOTION
     drs: Drs = NO_DRS
+    evacuation_retry_s: float = Durations().evacuation_retry_s
 
 
 class Cluster:

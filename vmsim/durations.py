@@ -8,8 +8,9 @@ constants; how long a migration copies memory is computed, see `precopy` and `ba
 from dataclasses import dataclass, field
 
 
-def _lasting(seconds: float, means: str) -> float:
-    value: float = field(default=seconds, metadata={"means": means})
+def _lasting(seconds: float, means: str, *, positive: bool = False) -> float:
+    metadata = {"means": means, "positive": positive}
+    value: float = field(default=seconds, metadata=metadata)
     return value
 
 
@@ -27,4 +28,9 @@ class Durations:
     migrate_s: float = _lasting(10.0, "vMotion beside the copying: checks, preparation, resume")
     enter_maintenance_s: float = _lasting(10.0, "from an empty host to maintenance mode")
     exit_maintenance_s: float = _lasting(10.0, "from maintenance mode to ready for VMs")
+    evacuation_retry_s: float = _lasting(
+        60.0,
+        "from a failed attempt to move or stop a VM of a host being emptied to the next; above 0",
+        positive=True,
+    )
     task_timeout_s: float = _lasting(600.0, "a task unanswered by then has an unknown outcome")

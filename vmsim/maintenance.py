@@ -23,11 +23,14 @@ from vmsim.vmotion import concurrent
 @dataclass(slots=True)
 class _Drain:
     """A host being emptied: what holds it up, by VM, which VMs only wait for their turn to
-    migrate, whether it may be emptied, whether it is going in already, and whether it is due to
-    be looked at in this instant."""
+    migrate, the task that was begun for a VM, which VMs pause after one that failed, whether it
+    may be emptied, whether it is going in already, and whether it is due to be looked at in this
+    instant."""
 
     blockers: dict[str, str] = field(default_factory=dict)
     in_line: set[str] = field(default_factory=set)
+    begun: dict[str, Verb] = field(default_factory=dict)
+    paused: set[str] = field(default_factory=set)
     admitted: bool = False
     entering: bool = False
     due: bool = False
@@ -118,8 +121,8 @@ class Maintenance:
         there = list(residents.values())
         sizes = [guest.requirement.memory_mib for guest in there]
         for guest in [there[n] for n in in_order(sizes, self._policy.drs.evacuation_order)]:
-            if guest.busy is None and (free > 0 or guest.key not in drain.in_line):
-                blocker = self._leave(guest, may_migrate=free > 0)
+            if self._is_due_to_leave(row, guest) and (free > 0 or guest.key not in drain.in_line):
+                blocker = self._leave(drain, guest, may_migrate=free > 0)
                 free -= guest.busy is Verb.MIGRATE
                 if guest.busy is None and not blocker:
                     drain.in_line.add(guest.key)
@@ -137,18 +140,42 @@ class Maintenance:
         drain.admitted = fault is None
         return {} if fault is None else {vm.key: str(fault) for vm in running}
 
-    def _leave(self, guest: Guest, *, may_migrate: bool) -> str:
+    def _is_due_to_leave(self, row: int, guest: Guest) -> bool:
+        """Whether the guest may be tried now. One whose task failed pauses first: whatever made
+        it fail is likely to be there still, and tasks that take no time would be tried for ever.
+        """
+        if guest.busy is not None or guest.row != row:
+            return False
+        drain = self._drains[row]
+        begun = drain.begun.pop(guest.key, None)
+        stopped = begun is Verb.POWER_OFF and guest.power is not PowerState.ON
+        if begun is not None and not stopped:
+            drain.paused.add(guest.key)
+            pause_s = self._policy.evacuation_retry_s
+            self._hosts.later(pause_s, lambda: self._try_again(row, drain, guest.key))
+        return guest.key not in drain.paused
+
+    def _try_again(self, row: int, drain: _Drain, key: str) -> None:
+        drain.paused.discard(key)
+        if self._drains.get(row) is drain:
+            self._drain(row)
+
+    def _begin(self, drain: _Drain, guest: Guest, verb: Verb, row: int) -> None:
+        drain.begun[guest.key] = verb
+        self._fleet.start(guest, verb, row, Cause.EVACUATION)
+
+    def _leave(self, drain: _Drain, guest: Guest, *, may_migrate: bool) -> str:
         """Start what gets the guest off its host; the answer is what prevents it, or ''."""
         if guest.reserved:
             self._fleet.unreserve(guest)
         step = self._disposition(guest)
         if step is Disposition.POWER_OFF:
             guest.evicted_from = guest.host
-            self._fleet.start(guest, Verb.POWER_OFF, -1, Cause.EVACUATION)
+            self._begin(drain, guest, Verb.POWER_OFF, -1)
         elif step is Disposition.BLOCK:
             return self._hindrance(guest)
         elif step is Disposition.MIGRATE and may_migrate:
-            return str(self._migrate(guest) or "")
+            return str(self._migrate(drain, guest) or "")
         return ""
 
     def _disposition(self, guest: Guest) -> Disposition:
@@ -167,7 +194,7 @@ class Maintenance:
         hot = self._policy.vgpu_hot_migrate
         return hindrance(requirement.devices, traits, model, stun_s, hot=hot)
 
-    def _migrate(self, guest: Guest) -> Fault | None:
+    def _migrate(self, drain: _Drain, guest: Guest) -> Fault | None:
         """Start the guest's live migration, or tell why no host takes it."""
         source = self._fleet.inventory.hosts[guest.row]
         if source.vmotion_fault:
@@ -178,7 +205,7 @@ class Maintenance:
             row = self._fleet.place(replace(requirement, datastores=guest.stores))
         if row < 0:
             return self._fleet.refuse(guest, Verb.MIGRATE, requirement)
-        self._fleet.start(guest, Verb.MIGRATE, row, Cause.EVACUATION)
+        self._begin(drain, guest, Verb.MIGRATE, row)
         return None
 
     def _note_blockers(self, row: int, drain: _Drain, blockers: dict[str, str]) -> None:

@@ -39,7 +39,11 @@ DurationsModel = create_model(
     **{
         item.name.removesuffix("_s"): (
             Duration,
-            Field(default=item.default, description=item.metadata["means"]),
+            Field(
+                default=item.default,
+                description=item.metadata["means"],
+                gt=0 if item.metadata["positive"] else None,
+            ),
         )
         for item in dataclasses.fields(Durations)
     },  # type: ignore[call-overload]

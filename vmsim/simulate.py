@@ -268,6 +268,7 @@ def cluster_policy(plan: Plan) -> ClusterPolicy:
         ha_schema.settings(spec.high_availability),
         plan.vmotion,
         spec.drs.drs(),
+        plan.durations.evacuation_retry_s,
     )
 
 
