@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from tests.serving import Served
+from vmsim.crds import resource_path
 from vmsim.editions import EDITIONS
 from vmsim.kinds import kinds
+from vmsim.kube import Denial
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(600)]
 
@@ -222,15 +224,82 @@ def test_host_joins(head: Served) -> None:
 
 
 def test_namespace_is_deleted_with_its_vms(head: Served) -> None:
-    apply(head, "doomed")
+    prerequisites = (MANIFESTS / "prerequisites-2026-08.yaml").read_text()
+    there = prerequisites.replace("namespace: demo", "namespace: doomed")
+    head.kubectl("apply", "-f", "-", stdin=there.replace("name: demo\n", "name: doomed\n"))
     raw = yaml.safe_load(manifest("in-doomed"))
     raw["metadata"]["namespace"] = "doomed"
-    head.kubectl("create", "namespace", "doomed")
-    head.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(raw))
+    eventually_applied(head, yaml.safe_dump(raw))
     head.eventually(
         lambda: head.json("vm", "in-doomed", "-n", "doomed")["metadata"].get("finalizers")
     )
     head.kubectl("delete", "namespace", "doomed", "--timeout=60s")
+
+
+def eventually_applied(served: Served, text: str) -> None:
+    """Apply it once the server has heard of what it names."""
+    with served.api as api:
+        raw = yaml.safe_load(text)
+        kind = kinds("2026-08")["VirtualMachine"]
+        path = resource_path(kind, raw["metadata"]["namespace"])
+
+        def taken() -> bool:
+            try:
+                api.create(path, raw)
+            except Denial as denial:
+                return denial.status == 409
+            return True
+
+        served.eventually(taken)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"imageName": ""}, "spec.image: Required value"),
+        ({"imageName": "nothing"}, 'no VM image exists for "nothing"'),
+        ({"className": ""}, "spec.className: Required value"),
+        ({"storageClass": ""}, "spec.storageClass: Required value"),
+        ({"storageClass": "fast"}, 'StorageClass.storage.k8s.io "fast" not found'),
+        ({"powerState": "Suspended"}, "cannot set a new VM's power state to Suspended"),
+        ({"powerState": "Sideways"}, "Unsupported value"),
+        ({"minHardwareVersion": 99}, "should be less than or equal to 22"),
+        ({"nextRestartTime": "now"}, "cannot restart VM on create"),
+    ],
+)
+def test_vm_that_breaks_a_rule_is_refused_in_our_words(
+    head: Served, spec: dict[str, Any], said: str
+) -> None:
+    words = ("apply", "--dry-run=server", "-f", "-")
+    assert said in head.kubectl(*words, stdin=manifest("wrong", **spec), fails=True)
+
+
+def test_every_reason_is_told_at_once_and_advice_is_given(head: Served) -> None:
+    bare = manifest("wrong", imageName="", className="", storageClass="")
+    told = head.kubectl("apply", "--dry-run=server", "-f", "-", stdin=bare, fails=True)
+    for field in ("spec.image", "spec.className", "spec.storageClass"):
+        assert f"{field}: Required value" in told
+    dotted = ("apply", "--dry-run=server", "-f", "-")
+    head.kubectl(*dotted, stdin=manifest("a.b"))
+
+
+def test_display_name_is_resolved_and_a_network_interface_added(head: Served) -> None:
+    apply(head, "completed", imageName="photon-5")
+    spec = head.json("vm", "completed", "-n", "demo")["spec"]
+    image = {"kind": "VirtualMachineImage", "name": "vmi-0a0044d7c690bcbea"}
+    assert (spec["image"], spec["powerState"]) == (image, "PoweredOn")
+    assert spec["network"]["interfaces"][0]["name"] == "eth0"
+    assert "vmi-0a0044d7c690bcbea" in head.kubectl("get", "vm", "-n", "demo", "-o", "wide")
+
+
+def test_restart_is_asked_for_with_now(head: Served) -> None:
+    apply(head, "restarting")
+    words = ("patch", "vm", "restarting", "-n", "demo", "--type=merge", "-p")
+    head.kubectl(*words, '{"spec":{"nextRestartTime":"now"}}')
+    stored = head.json("vm", "restarting", "-n", "demo")["spec"]["nextRestartTime"]
+    assert stored.startswith("20")
+    told = head.kubectl(*words, '{"spec":{"nextRestartTime":"soon"}}', fails=True)
+    assert 'may only be set to "now"' in told
 
 
 def test_vm_goes_with_its_owner(head: Served) -> None:

@@ -6,10 +6,10 @@ start; the scenario's objects only once, since what a user deleted shall stay de
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from vmsim import crds, update_policy
+from vmsim import crds, reviewing, update_policy
 from vmsim.editions import Edition
 from vmsim.kinds import kinds
 from vmsim.kube import Denial, Kube
@@ -22,12 +22,16 @@ POLICIES = "/apis/admissionregistration.k8s.io/v1"
 ROLES = "/apis/rbac.authorization.k8s.io/v1"
 MARK = "/api/v1/namespaces/kube-system/configmaps"
 MARK_NAME = "vmsim"
+VM = "VirtualMachine"
 
 Say = Callable[[str], None]
 
 
-def install(kube: Kube, plan: Plan, say: Say) -> None:
-    """Make the server ready for the plan; everything may be there already."""
+def install(kube: Kube, plan: Plan, say: Say) -> list[tuple[str, dict[str, Any]]]:
+    """Make the server ready for the plan; everything may be there already.
+
+    The answer is what is to be made when somebody serves: the plan's VMs, with their paths.
+    """
     edition = plan.edition
     _check_edition(kube, edition)
     definitions = crds.definitions(edition)
@@ -39,27 +43,32 @@ def install(kube: Kube, plan: Plan, say: Say) -> None:
         _apply(kube, ROLES, body)
     for definition in definitions:
         _wait_for(kube, f"{CRDS}/{definition['metadata']['name']}")
-    if not kube.exists(f"{MARK}/{MARK_NAME}"):
-        load(kube, plan, say)
-        name = {"name": MARK_NAME, "namespace": "kube-system"}
-        data = {"edition": edition.name, "scenario": plan.scenario.metadata.name}
-        kube.create(MARK, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": data})
+    if kube.exists(f"{MARK}/{MARK_NAME}"):
+        return []
+    bodies = list(_bodies(plan))
+    others = [item for item in bodies if item[1]["kind"] != VM]
+    for path, body in others:
+        _make(kube, path, body, say)
+    name = {"name": MARK_NAME, "namespace": "kube-system"}
+    data = {"edition": edition.name, "scenario": plan.scenario.metadata.name}
+    kube.create(MARK, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": data})
+    return [item for item in bodies if item[1]["kind"] == VM]
 
 
-def load(kube: Kube, plan: Plan, say: Say) -> None:
-    """Make the scenario's objects, those that are not there yet."""
-    table = kinds(plan.edition.name)
-    namespace = plan.scenario.spec.namespace
-    _make(kube, "/api/v1/namespaces", {
-        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace},
-    }, say)  # fmt: skip
+def _bodies(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The plan's namespace and its objects, each with the path to make it at."""
+    namespace = {"name": plan.scenario.spec.namespace}
+    yield (
+        "/api/v1/namespaces",
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": namespace},
+    )
     for manifest in plan.manifests:
-        kind = table[manifest.kind]
+        kind = kinds(plan.edition.name)[manifest.kind]
         metadata = dict(manifest.raw.get("metadata") or {})
         if kind.namespaced:
             metadata["namespace"] = manifest.namespace
-        body = {**manifest.raw, "metadata": metadata}
-        _make(kube, crds.resource_path(kind, manifest.namespace), body, say)
+        path = crds.resource_path(kind, manifest.namespace)
+        yield path, {**manifest.raw, "metadata": metadata}
 
 
 def _make(kube: Kube, path: str, body: Mapping[str, Any], say: Say) -> None:
@@ -74,6 +83,12 @@ def _make(kube: Kube, path: str, body: Mapping[str, Any], say: Say) -> None:
                 say(f"{body['kind']} {body['metadata']['name']} is refused: {denial}")
                 return
         time.sleep(0.1)
+
+
+def register(kube: Kube, url: str, authority: bytes) -> None:
+    """Have the server ask at `url` before it stores a VM."""
+    body = reviewing.registration(url, authority)
+    kube.apply(f"{POLICIES}/mutatingwebhookconfigurations/{reviewing.NAME}", body)
 
 
 def _apply(kube: Kube, root: str, body: Mapping[str, Any]) -> None:

@@ -5,12 +5,12 @@ works until it is interrupted. `node` asks something of a host by changing its N
 could; whoever serves carries it out.
 """
 
-import dataclasses
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,12 +19,11 @@ import typer
 
 from backends import BACKENDS, opened
 from vmsim import nodes
-from vmsim.installing import install
+from vmsim.installing import install, register
 from vmsim.kinds import did_you_mean
 from vmsim.kube import Denial, Kube
 from vmsim.loading import load
 from vmsim.objects import HostSpec
-from vmsim.plan import Plan
 from vmsim.problems import BadInput, Problem, Unreachable
 from vmsim.quantities import memory_mib
 from vmsim.serving import Serving, Supervisor, say
@@ -65,44 +64,76 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
     with exit_codes(), ExitStack() as stack:
         plan = load(scenario_path(scenario))
         folder = data_dir or state_folder() / "serve" / plan.scenario.metadata.name
-        kube, keep_alive = stack.enter_context(_served(plan, folder, port, kubeconfig, context))
-        chosen = stack.enter_context(opened(backend.value, list(plan.all_hosts)))
-        sink = stack.enter_context((folder / "trace.jsonl").open("wb"))
-        supervisor = Supervisor(plan, chosen, kube, Serving(speed, sink, keep_alive))
+        folder.mkdir(parents=True, exist_ok=True)
+        enter = stack.enter_context
+        if kubeconfig is None and context is None:
+            server = enter(_own_server(folder, port))
+        else:
+            server = enter(_another(kubeconfig, context))
+        vms = install(server.admin, plan, say)
+        chosen = enter(opened(backend.value, list(plan.all_hosts)))
+        sink = enter((folder / "trace.jsonl").open("wb"))
+        supervisor = Supervisor(plan, chosen, server.kube, Serving(speed, sink, server.keep_alive))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.stop())
         adopted = supervisor.begin()
+        if server.certificates is not None:
+            enter(_asked(server, supervisor))
+        for path, body in vms:
+            supervisor.make(path, body)
         words = f"{len(plan.hosts)} hosts, {adopted} VMs taken up, speed {speed:g}"
         say(f"serving {plan.scenario.metadata.name} on {chosen.name}: {words}")
         supervisor.serve()
         say("stopped")
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """An API server: for the controller, for the set-up, what keeps it alive, and the folder of
+    its certificates if it is ours."""
+
+    kube: Kube
+    admin: Kube
+    keep_alive: Callable[[], bool]
+    certificates: Path | None = None
+
+
 @contextmanager
-def _served(
-    plan: Plan, folder: Path, port: int, kubeconfig: Path | None, context: str | None
-) -> Iterator[tuple[Kube, Any]]:
-    """The API server, ready for the plan: one of our own, or one that exists."""
+def _own_server(folder: Path, port: int) -> Iterator[_Server]:
+    """An API server that lives as long as this process, with its state in the folder."""
     try:
         from backends.kube_api import KubeApi
         from backends.kube_process import KubeProcess
     except ImportError:
         raise Unreachable(MISSING) from None
-    folder.mkdir(parents=True, exist_ok=True)
-    if kubeconfig is not None or context is not None:
-        with KubeApi(kubeconfig, context) as api:
-            install(api, plan, say)
-            say(f"the API server is {api.url}")
-            yield api, lambda: False
-        return
-    with KubeProcess(folder, port=port) as process:
-        with KubeApi(process.kubeconfig) as admin:
-            install(admin, plan, say)
+    with (
+        KubeProcess(folder, port=port) as process,
+        KubeApi(process.kubeconfig) as admin,
+        KubeApi(process.controller_kubeconfig) as api,
+    ):
         _remember(process.kubeconfig)
-        with KubeApi(process.controller_kubeconfig) as api:
-            say(f"kube-apiserver {process.program.version} listens on {api.url}")
-            print(f"export KUBECONFIG={process.kubeconfig.resolve()}", flush=True)
-            yield api, process.revive
+        say(f"kube-apiserver {process.program.version} listens on {api.url}")
+        print(f"export KUBECONFIG={process.kubeconfig.resolve()}", flush=True)
+        yield _Server(api, admin, process.revive, folder / "pki")
+
+
+@contextmanager
+def _another(kubeconfig: Path | None, context: str | None) -> Iterator[_Server]:
+    """An API server that exists. It cannot reach us, so only its own policies judge VMs."""
+    with _api(kubeconfig, context) as api:
+        yield _Server(api, api, lambda: False)
+
+
+@contextmanager
+def _asked(server: _Server, supervisor: Supervisor) -> Iterator[None]:
+    """Answer the API server's questions about VMs."""
+    from backends.kube_webhook import Webhook
+
+    folder = server.certificates
+    assert folder is not None, "only our own server asks"
+    with Webhook(folder / "webhook.crt", folder / "webhook.key", supervisor.judge) as webhook:
+        register(server.admin, webhook.url, (folder / "ca.crt").read_bytes())
+        yield
 
 
 def _remember(kubeconfig: Path) -> None:
@@ -189,4 +220,4 @@ def _like(other: HostSpec, name: str, cores: int | None, memory: str | None) -> 
             changes["memory_mib"] = memory_mib(memory)
         except ValueError as error:
             raise BadInput([Problem(str(error), field="--memory")]) from None
-    return dataclasses.replace(other, **changes)
+    return replace(other, **changes)

@@ -22,6 +22,7 @@ import simpy
 
 from vmsim import live_events
 from vmsim.actions import Task
+from vmsim.admission import Terms
 from vmsim.adoption import adopt, remembered
 from vmsim.controller import Surroundings
 from vmsim.crds import resource_path, served
@@ -33,6 +34,7 @@ from vmsim.mirror import Clock, Mirror, Write
 from vmsim.outbox import Outbox
 from vmsim.plan import Plan
 from vmsim.ports import Backend, Effects, Plant, PlantNeeds
+from vmsim.reviewing import review
 from vmsim.simulate import System
 from vmsim.trace import Record
 
@@ -44,6 +46,7 @@ BATCH = 1000
 CONFLICTS = 8
 RETRY_S = 5.0
 LAST_WORDS_S = 5.0
+JUDGED_S = 8.0
 
 Work = Callable[[], None]
 
@@ -111,6 +114,23 @@ class Supervisor:
         self.outbox.drained(LAST_WORDS_S)
         self.outbox.close()
         self.system.trace.close()
+
+    def judge(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to an AdmissionReview; asked in other threads, found in that of the clock."""
+        found: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+
+        def find() -> None:
+            now = self.mirror.clock.written(self.system.env.now)
+            terms = Terms(self.mirror.catalog, self._edition, self.mirror.verdict, now)
+            found.put(review(request, terms))
+
+        self._inbox.put(find)
+        return found.get(timeout=JUDGED_S)
+
+    def make(self, path: str, body: Mapping[str, Any]) -> None:
+        """Make the object on the server, once the loop runs; one that is there is left alone."""
+        name = f"made/{path}/{body['metadata']['name']}"
+        self.outbox.put(name, partial(_make, self._kube, path, body))
 
     def stop(self) -> None:
         """End `serve` soon; may be called from a signal handler or another thread."""
@@ -270,6 +290,14 @@ def _send_metadata(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | N
         if raw["metadata"]["uid"] != write.uid:
             return None
     return raw
+
+
+def _make(kube: Kube, path: str, body: Mapping[str, Any]) -> None:
+    try:
+        kube.create(path, body)
+    except Denial as denial:
+        if denial.status != 409:
+            say(f"{body['kind']} {body['metadata']['name']} is refused: {denial}")
 
 
 def say(message: str) -> None:

@@ -1,0 +1,79 @@
+"""May this VM be stored? A real API server asks, and gets the answer of the simulated one.
+
+The server sends an AdmissionReview for each creation and update of a VM; `review` judges it by
+`admission`, as every other run does: all reasons at once, fields completed, advice as warnings.
+What only the server can refuse (unknown fields, wrong types, names) it has refused by then.
+`registration` is how the server learns whom to ask. The controller's own writes are not asked
+about, nor those to an object on its way out.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from vmsim.admission import Admitted, Denied, Terms, admit_create, admit_update
+from vmsim.editions import GROUP
+
+NAME = "vmsim-virtualmachines"
+PATH = "/review"
+TIMEOUT_S = 10
+CONTROLLER = "vmsim-controller"
+UNPROCESSABLE = 422
+
+
+def review(request: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
+    """The response to the request of an AdmissionReview."""
+    raw = request["object"]
+    if request["operation"] == "CREATE":
+        metadata = {**raw.get("metadata", {}), "namespace": request.get("namespace", "")}
+        answer = admit_create({**raw, "metadata": metadata}, terms)
+    else:
+        answer = admit_update(request["oldObject"], raw, terms)
+    response = {"uid": request["uid"], "allowed": isinstance(answer, Admitted)}
+    if isinstance(answer, Denied):
+        status = {"code": UNPROCESSABLE, "reason": "Invalid", "message": str(answer)}
+        return response | {"status": status}
+    if answer.warnings:
+        response["warnings"] = list(answer.warnings)
+    if answer.raw.get("spec") != raw.get("spec"):
+        patch = [{"op": "add", "path": "/spec", "value": answer.raw["spec"]}]
+        text = base64.b64encode(json.dumps(patch).encode()).decode()
+        response |= {"patchType": "JSONPatch", "patch": text}
+    return response
+
+
+def registration(url: str, authority: bytes) -> dict[str, Any]:
+    """The configuration by which the server asks at `url`, whose certificate `authority` signed."""
+    asked = {
+        "apiGroups": [GROUP],
+        "apiVersions": ["*"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["virtualmachines"],
+    }
+    conditions = {
+        "not-the-controller": f"request.userInfo.username != '{CONTROLLER}'",
+        "not-on-its-way-out": "!has(object.metadata.deletionTimestamp)",
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": NAME},
+        "webhooks": [
+            {
+                "name": "virtualmachines.vmsim.dev",
+                "clientConfig": {
+                    "url": url + PATH,
+                    "caBundle": base64.b64encode(authority).decode(),
+                },
+                "rules": [asked],
+                "matchConditions": [
+                    {"name": name, "expression": text} for name, text in conditions.items()
+                ],
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "failurePolicy": "Fail",
+                "timeoutSeconds": TIMEOUT_S,
+            }
+        ],
+    }
