@@ -328,3 +328,11 @@ def _await_running(target: Target, name: str) -> None:
     limit_s = target.timeouts.running_s
     arrived = target.until(lambda: target.is_running(name) and bool(target.address(name)), limit_s)
     assert arrived, f"VM {name} does not run: {target.status(name)}"
+
+
+@given("all hosts failed and recovered")
+def _all_recovered(target: Target) -> None:
+    _all_failed(target)
+    for host in target.hosts():
+        target.administer(recoverHost=host)
+    target.wait(target.timeouts.running_s)

@@ -18,6 +18,12 @@ def _denied(target: Target, field: str) -> None:
     assert all(reason.startswith(f"{field}:") for reason in reasons), reasons
 
 
+@then(phrase('the request is denied because of both "{one:q}" and "{other:q}"'))
+def _denied_twice(target: Target, one: str, other: str) -> None:
+    found = {reason.partition(":")[0] for reason in target.answer.reasons}
+    assert found == {one, other}, target.answer.reasons
+
+
 @then("the request is denied")
 def _denied_somehow(target: Target) -> None:
     assert target.answer.reasons, "the request was accepted"
@@ -26,6 +32,11 @@ def _denied_somehow(target: Target) -> None:
 @then(phrase('the API warns about "{text:q}"'))
 def _warns(target: Target, text: str) -> None:
     assert any(text in warning for warning in target.answer.warnings), target.answer
+
+
+@then("the API gives a warning")
+def _some_warning(target: Target) -> None:
+    assert target.answer.warnings, "there is no warning"
 
 
 @then("the API gives no warning")
@@ -160,6 +171,11 @@ def _on_again(target: Target, name: str, limit: float) -> None:
 @then(phrase('VM "{name:q}" kept running'))
 def _kept_running(target: Target, name: str) -> None:
     assert target.power_events(name) == []
+
+
+@then(phrase('VM "{name:q}" was powered off once'))
+def _was_powered_off(target: Target, name: str) -> None:
+    assert target.power_events(name) == ["VmPoweredOff"]
 
 
 @then(phrase('VM "{name:q}" was powered off once and on once'))

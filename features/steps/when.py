@@ -29,6 +29,11 @@ def _create_long(target: Target, length: int) -> None:
     target.apply_vm(name.ljust(length, "a"))
 
 
+@when(phrase("a VM with a name of {length:d} letters is created"))
+def _create_letters(target: Target, length: int) -> None:
+    target.apply_vm("a" * length)
+
+
 @when(phrase('VM "{name:q}" of class "{vm_class:q}" is created'))
 def _create_of_class(target: Target, name: str, vm_class: str) -> None:
     target.apply_vm(name, className=vm_class)
@@ -37,6 +42,11 @@ def _create_of_class(target: Target, name: str, vm_class: str) -> None:
 @when(phrase('VM "{name:q}" is created without {field:w}'))
 def _create_without(target: Target, name: str, field: str) -> None:
     target.apply_vm(name, **{field: None})
+
+
+@when(phrase('VM "{name:q}" is created without {field:w} and {other:w}'))
+def _create_without_both(target: Target, name: str, field: str, other: str) -> None:
+    target.apply_vm(name, **{field: None, other: None})
 
 
 @when(phrase('VM "{name:q}" is created with an empty {field:w}'))
