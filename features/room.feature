@@ -68,8 +68,7 @@ Feature: Room, devices and lost hosts
     And hosts "esx-1"
     And namespace "demo" with a class, an image and a storage class
     And class "large" with 8 CPUs and 32Gi of memory
-    And class "tiny" with 1 CPUs and 1Gi of memory
-    And running VM "web" of class "tiny"
+    And running VMs "web"
     When VM "db" of class "large" is created
     Then VMs "db" run within 5 minutes
     And VM "db" has 8 CPUs and 32768 MiB of memory
