@@ -29,7 +29,7 @@ class VSphereEffects:
         if task.verb is Verb.CREATE:
             size = (task.cpus, task.memory_mib)
             return session.create(NewVM(task.vm, task.host, *size, datastore=task.datastore))
-        if task.verb is Verb.MIGRATE:
+        if task.verb in (Verb.MIGRATE, Verb.RELOCATE):
             return session.relocate(task.vm, task.host)
         if task.verb is Verb.POWER_ON and task.source != task.host:
             fault = session.relocate(task.vm, task.host)

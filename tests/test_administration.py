@@ -611,7 +611,7 @@ def test_refused_request_changes_nothing() -> None:
 
 AT_ONCE = Durations(
     create_s=0, power_on_s=0, guest_boot_s=0, power_off_s=0, suspend_s=0, destroy_s=0,
-    migrate_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
+    migrate_s=0, relocate_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
 )  # fmt: skip
 
 

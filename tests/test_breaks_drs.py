@@ -13,7 +13,16 @@ import test_policies
 import test_pools
 import test_upgrade
 
-from vmsim import affinity, balancing, conflicts, placement, policies, pools, upgrade
+from vmsim import (
+    affinity,
+    balancing,
+    conflicts,
+    maintenance,
+    placement,
+    policies,
+    pools,
+    upgrade,
+)  # fmt: skip
 from vmsim.actions import Verb
 from vmsim.balancer import Balancer
 from vmsim.cluster import Cluster
@@ -117,6 +126,10 @@ BREAKS: dict[str, tuple[Any, str, Any, Callable[[], Any]]] = {
         lambda: test_leaving.test_vm_that_always_fails_to_leave_pauses_before_each_further_try(
             Verb.MIGRATE
         ),
+    ),
+    "a VM that is off needs room where it is registered": (
+        maintenance, "idle", lambda requirement: requirement,
+        test_leaving.test_registered_vm_takes_no_room_and_needs_none,
     ),
     "room wakes nobody": (
         Cluster, "use_room", lambda self: None,

@@ -49,6 +49,12 @@ def test_vm_that_does_not_run_stays(eviction: Eviction, power: PowerState, movab
     assert found is Disposition.STAY
 
 
+@pytest.mark.parametrize("power", [PowerState.OFF, PowerState.SUSPENDED])
+def test_vm_that_does_not_run_is_registered_elsewhere_on_request(power: PowerState) -> None:
+    found = disposition(power, movable=True, eviction=BLOCK, policies=(), registers=True)
+    assert found is Disposition.REGISTER
+
+
 @pytest.mark.parametrize("eviction", Eviction)
 @pytest.mark.parametrize("policies", [(), (EVICTION_POLICY,)])
 def test_vm_that_can_move_alive_is_migrated(eviction: Eviction, policies: tuple[str, ...]) -> None:

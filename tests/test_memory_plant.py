@@ -23,7 +23,7 @@ TIMES = Durations(
 )  # fmt: skip
 AT_ONCE = Durations(
     create_s=0, power_on_s=0, guest_boot_s=0, power_off_s=0, suspend_s=0, destroy_s=0,
-    migrate_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
+    migrate_s=0, relocate_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
 )  # fmt: skip
 
 
@@ -69,6 +69,7 @@ class Bench:
         (Verb.SUSPEND, 10),
         (Verb.DESTROY, 6),
         (Verb.MIGRATE, 14),
+        (Verb.RELOCATE, 5),
     ],
 )
 def test_task_takes_its_time(verb: Verb, second: float) -> None:

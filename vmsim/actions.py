@@ -21,6 +21,7 @@ class Verb(StrEnum):
     POWER_OFF = "PowerOffVM"
     SUSPEND = "SuspendVM"
     MIGRATE = "MigrateVM"
+    RELOCATE = "RelocateVM"
     DESTROY = "Destroy"
 
 

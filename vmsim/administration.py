@@ -15,7 +15,7 @@ from vmsim.actions import Cause, Fault, Verb
 from vmsim.admission_control import AdmissionControl
 from vmsim.availability import Availability
 from vmsim.cluster import ClusterPolicy
-from vmsim.fleet import Fleet
+from vmsim.fleet import WITHOUT_ROOM, Fleet
 from vmsim.ha import FailureKind
 from vmsim.hosts import HostStates
 from vmsim.hosts import Refused as Refused
@@ -128,7 +128,7 @@ class Administration:
         """The host leaves; it must be down or in maintenance, and no VM may belong to it."""
         row = self._hosts.row(host, HostState.MAINTENANCE, HostState.DOWN)
         guests = self._fleet.guests.values()
-        coming = any(vm.busy is Verb.CREATE and vm.bound_for == row for vm in guests)
+        coming = any(vm.busy in WITHOUT_ROOM and vm.bound_for == row for vm in guests)
         if coming or self._fleet.residents[row]:
             raise Refused(Fault("ResourceInUse", f"VMs still belong to host {host}"))
         self.maintenance.drop(row)

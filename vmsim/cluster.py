@@ -73,10 +73,10 @@ class Cluster:
         """
         fleet = self.fleet
         requirement = self._policy.drs.bind(key, self.sized(requirement))
-        row = fleet.place(requirement if power_on else _idle(requirement))
+        row = fleet.place(requirement if power_on else idle(requirement))
         has_room = row >= 0
         if not has_room and self._candidate_clusters(requirement) == 1:
-            row = fleet.place(_idle(requirement))
+            row = fleet.place(idle(requirement))
         if row < 0:
             guest = fleet.enrol(key, requirement)
             guest.fault = self._refuse(guest, Verb.CREATE, requirement)
@@ -216,7 +216,7 @@ def _belonging(requirement: Requirement, cluster: str, datastore: str) -> Requir
 
 
 @lru_cache(maxsize=1024)
-def _idle(requirement: Requirement) -> Requirement:
+def idle(requirement: Requirement) -> Requirement:
     """The requirement of a VM that lies on a host without running: no room, no device, and no
     regard for other VMs."""
     return replace(

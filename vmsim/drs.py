@@ -48,13 +48,14 @@ class Balance:
 @dataclass(frozen=True, slots=True)
 class Drs:
     """The rules, older ones first, the resource pools, parents first, what VMs demand (the first
-    that names a VM counts), and the load balancing, if it is on."""
+    that names a VM counts), the load balancing, if it is on, and how hosts are emptied."""
 
     rules: tuple[Rule, ...] = ()
     pools: tuple[Pool, ...] = ()
     demands: tuple[Demand, ...] = ()
     balance: Balance | None = None
     evacuation_order: Order = Order.DECLARED
+    evacuates_powered_off: bool = False
 
     def declare(self, inventory: Inventory) -> None:
         """Let the inventory count what the rules and pools look at."""

@@ -100,7 +100,8 @@ def said(block: "DrsBlock") -> list[str]:
         f"DRS: {len(block.rules)} rules, {len(block.pools)} pools, load balancing {moves}; "
         "a VM demands 25 % of its vCPUs and 50 % of its memory unless the scenario says more "
         "(not measured)",
-        f"hosts are emptied in this order: {block.evacuation_order.value}",
+        f"hosts are emptied in this order: {block.evacuation_order.value}; VMs that are off "
+        f"{'leave, too' if block.evacuate_powered_off_vms else 'stay'}",
     ]
 
 
@@ -117,6 +118,10 @@ class DrsBlock(Strict):
     """See LoadBalancing; without it no VM is moved for its load."""
     evacuation_order: Order = Order.DECLARED
     """Which VMs leave a host that enters maintenance first."""
+    evacuate_powered_off_vms: bool = False
+    """Whether VMs that are off or suspended are registered on other hosts before theirs enters
+    maintenance; one that no host may have, or that fails, stays (vSphere API,
+    EnterMaintenanceMode_Task)."""
 
     @model_validator(mode="after")
     def _distinct(self) -> "DrsBlock":
@@ -139,4 +144,5 @@ class DrsBlock(Strict):
             ),
             Balance(balancing.threshold, balancing.every) if balancing else None,
             self.evacuation_order,
+            self.evacuate_powered_off_vms,
         )

@@ -26,6 +26,7 @@ class Durations:
     suspend_s: float = _lasting(10.0, "SuspendVM: writing the memory to disk")
     destroy_s: float = _lasting(5.0, "Destroy: deleting the files")
     migrate_s: float = _lasting(10.0, "vMotion beside the copying: checks, preparation, resume")
+    relocate_s: float = _lasting(5.0, "RelocateVM: registering a VM that is off on another host")
     enter_maintenance_s: float = _lasting(10.0, "from an empty host to maintenance mode")
     exit_maintenance_s: float = _lasting(10.0, "from maintenance mode to ready for VMs")
     evacuation_retry_s: float = _lasting(

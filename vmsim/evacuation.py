@@ -32,6 +32,7 @@ class Disposition(StrEnum):
     MIGRATE = "Migrate"
     POWER_OFF = "PowerOff"
     BLOCK = "Block"
+    REGISTER = "Register"
 
 
 class Order(StrEnum):
@@ -79,11 +80,19 @@ def hindrance(
 
 
 def disposition(
-    power: PowerState, *, movable: bool, eviction: Eviction, policies: tuple[str, ...]
+    power: PowerState,
+    *,
+    movable: bool,
+    eviction: Eviction,
+    policies: tuple[str, ...],
+    registers: bool = False,
 ) -> Disposition:
-    """What to do with a VM on a host that enters maintenance (S-10, S-11, C-09, MG-04)."""
+    """What to do with a VM on a host that enters maintenance (S-10, S-11, C-09, MG-04).
+
+    `registers`: VMs that are off, or suspended, are registered on other hosts, rather than stay.
+    """
     if power is not PowerState.ON:
-        return Disposition.STAY
+        return Disposition.REGISTER if registers else Disposition.STAY
     if movable:
         return Disposition.MIGRATE
     if eviction is Eviction.POWER_OFF:

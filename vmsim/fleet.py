@@ -26,12 +26,15 @@ EVENTS = {
     Verb.POWER_OFF: "VmPoweredOff",
     Verb.SUSPEND: "VmSuspended",
     Verb.MIGRATE: "VmMigrated",
+    Verb.RELOCATE: "VmRelocated",
     Verb.DESTROY: "VmRemoved",
 }
 """Kind of the record of a task that succeeded: vSphere's event names."""
 
 NOTHING = Requirement(0, 0)
 TO_A_HOST = frozenset((Verb.POWER_ON, Verb.MIGRATE))
+WITHOUT_ROOM = frozenset((Verb.CREATE, Verb.RELOCATE))
+MOVES = TO_A_HOST | {Verb.RELOCATE}
 
 
 @dataclass(slots=True)
@@ -39,8 +42,8 @@ class Guest(Observed):
     """A VM on a host. `row` is where it is, `claim` and `target` are rows with claimed room
     (-1: none): `claim` for running where it is, `target` for the task under way. `generation` is
     the CPU generation it was powered on with: a live migration must find the same or a newer.
-    `bound_for` is the row on which it is, or was, created. `charged` is the cluster in which its
-    pool stands for its reservations, or ''."""
+    `bound_for` is the row on which it is, or was, created or registered. `charged` is the
+    cluster in which its pool stands for its reservations, or ''."""
 
     key: str = ""
     requirement: Requirement = NOTHING
@@ -82,6 +85,7 @@ class Fleet:
             Verb.POWER_OFF: self._powered_off,
             Verb.SUSPEND: self._suspended,
             Verb.MIGRATE: self._arrived,
+            Verb.RELOCATE: self._relocated,
             Verb.DESTROY: self._destroyed,
         }
 
@@ -132,7 +136,7 @@ class Fleet:
         guest.busy = verb
         guest.cause = cause
         guest.fault = None
-        if verb is Verb.CREATE:
+        if verb in WITHOUT_ROOM:
             guest.bound_for = row
         if verb in TO_A_HOST and guest.claim != row:
             self._claim(guest, row)
@@ -215,7 +219,7 @@ class Fleet:
     def _apply(self, guest: Guest, task: Task) -> None:
         verb = task.verb
         data: dict[str, Any] = {"host": task.host, "cause": str(task.cause)}
-        if verb in TO_A_HOST and task.source != task.host:
+        if verb in MOVES and task.source != task.host:
             data["from"] = task.source
         if task.report:
             data |= task.report
@@ -225,6 +229,9 @@ class Fleet:
 
     def _created(self, guest: Guest, task: Task) -> None:
         guest.exists = True
+        self._move_to(guest, guest.bound_for)
+
+    def _relocated(self, guest: Guest, task: Task) -> None:
         self._move_to(guest, guest.bound_for)
 
     def _arrived(self, guest: Guest, task: Task) -> None:

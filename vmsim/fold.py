@@ -218,6 +218,13 @@ def _power(state: str) -> Callable[[Picture, Record], None]:
     return handle
 
 
+def _relocated(picture: Picture, record: Record) -> None:
+    """A VM that is off lies on another host now; what it waits for is as before."""
+    vm = picture.vm(record.object)
+    vm.busy, vm.host = "", record.data["host"]
+    _remember(vm, record)
+
+
 _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "Host": _host_declared,
     "HostAdded": _host_declared,
@@ -252,6 +259,7 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "VmPoweredOff": _power("PoweredOff"),
     "VmSuspended": _power("Suspended"),
     "VmMigrated": _power(""),
+    "VmRelocated": _relocated,
     "VmRemoved": _power(""),
 }
 

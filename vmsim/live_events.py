@@ -17,7 +17,7 @@ MOST_WAITING = 20_000
 COMPONENT = "vmsim"
 _MACHINE = frozenset(
     ("VmCreated", "VmPoweredOn", "VmPoweredOff", "VmSuspended", "VmMigrated", "VmTerminated",
-     "NoCompatibleHost", "TaskFailed")
+     "VmRelocated", "NoCompatibleHost", "TaskFailed")
 )  # fmt: skip
 _BAD = ("Fail", "Refused", "Lost", "NoCompatible", "Blocked", "Terminated", "Isolated", "Unusable")
 

@@ -1,17 +1,18 @@
 """How does a host get into maintenance, and out again?
 
 A host that enters maintenance is closed, emptied one decision at a time, and enters when nothing
-runs on it; a VM that can neither move nor be powered off holds it up, and so does admission
-control when the other hosts could not bear a failure. Whenever room comes free, or a task of one
-of its VMs ends, the host is looked at again.
+runs on it; on request, VMs that are off are registered on other hosts before. A VM that can
+neither move nor be powered off holds it up, and so does admission control when the other hosts
+could not bear a failure. Whenever room comes free, or a task of one of its VMs ends, the host is
+looked at again.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from vmsim.actions import Cause, Fault, Verb
-from vmsim.cluster import ClusterPolicy
-from vmsim.evacuation import Disposition, disposition, hindrance, in_order
+from vmsim.cluster import ClusterPolicy, idle
+from vmsim.evacuation import Disposition, disposition, hindrance, in_order, restart_host
 from vmsim.fleet import Fleet, Guest
 from vmsim.hosts import HostStates, Refused
 from vmsim.objects import HostState, PowerState
@@ -23,14 +24,15 @@ from vmsim.vmotion import concurrent
 @dataclass(slots=True)
 class _Drain:
     """A host being emptied: what holds it up, by VM, which VMs only wait for their turn to
-    migrate, the task that was begun for a VM, which VMs pause after one that failed, whether it
-    may be emptied, whether it is going in already, and whether it is due to be looked at in this
-    instant."""
+    migrate, the task that was begun for a VM, which VMs pause after one that failed, whether VMs
+    that are off leave, too, whether it may be emptied, whether it is going in already, and whether
+    it is due to be looked at in this instant."""
 
     blockers: dict[str, str] = field(default_factory=dict)
     in_line: set[str] = field(default_factory=set)
     begun: dict[str, Verb] = field(default_factory=dict)
     paused: set[str] = field(default_factory=set)
+    registers: bool = False
     admitted: bool = False
     entering: bool = False
     due: bool = False
@@ -73,14 +75,17 @@ class Maintenance:
         self._drains.pop(row, None)
         self._exits.pop(row, None)
 
-    def enter(self, host: str, timeout_s: float = 0.0) -> None:
+    def enter(self, host: str, timeout_s: float = 0.0, powered_off: bool | None = None) -> None:
         """Empty the host, then put it into maintenance mode; give up after `timeout_s` (0: never).
 
+        `powered_off`: VMs that are off leave it, too; None: as the policy of DRS says.
         Source: vm.md, "Working with VMs", paragraph 2; EnterMaintenanceMode_Task.
         """
         row = self._hosts.row(host, HostState.UP)
         self._hosts.set(row, HostState.ENTERING_MAINTENANCE, "EnteringMaintenanceMode")
-        drain = self._drains[row] = _Drain()
+        if powered_off is None:
+            powered_off = self._policy.drs.evacuates_powered_off
+        drain = self._drains[row] = _Drain(registers=powered_off)
         if timeout_s:
             self._hosts.later(timeout_s, lambda: self._give_up(row, drain))
         self._drain(row)
@@ -168,22 +173,41 @@ class Maintenance:
         """Start what gets the guest off its host; the answer is what prevents it, or ''."""
         if guest.reserved:
             self._fleet.unreserve(guest)
-        step = self._disposition(guest)
+        step = self._disposition(drain, guest)
         if step is Disposition.POWER_OFF:
             guest.evicted_from = guest.host
             self._begin(drain, guest, Verb.POWER_OFF, -1)
         elif step is Disposition.BLOCK:
             return self._hindrance(guest)
+        elif step is Disposition.REGISTER:
+            self._register(drain, guest)
         elif step is Disposition.MIGRATE and may_migrate:
             return str(self._migrate(drain, guest) or "")
         return ""
 
-    def _disposition(self, guest: Guest) -> Disposition:
+    def _register(self, drain: _Drain, guest: Guest) -> None:
+        """Start to register the guest, which is off, elsewhere; it stays if no host may have it.
+
+        One that may start again only where it was evicted stays, too.
+        """
+        policies = guest.requirement.policies
+        if restart_host(guest.evicted_from, self._policy.eviction, policies):
+            return
+        wanted = idle(guest.requirement)
+        if guest.power is PowerState.SUSPENDED:
+            newest = max(wanted.min_cpu_generation, guest.generation)
+            wanted = replace(wanted, min_cpu_generation=newest)
+        row = self._fleet.place(wanted)
+        if row >= 0:
+            self._begin(drain, guest, Verb.RELOCATE, row)
+
+    def _disposition(self, drain: _Drain, guest: Guest) -> Disposition:
         return disposition(
             guest.power,
             movable=not self._hindrance(guest),
             eviction=self._policy.eviction,
             policies=guest.requirement.policies,
+            registers=drain.registers,
         )
 
     def _hindrance(self, guest: Guest) -> str:

@@ -182,6 +182,8 @@ class Maintenance(Strict):
     host: str
     timeout: Duration = 0.0
     """Give up after that; 0 never does."""
+    evacuate_powered_off_vms: bool | None = None
+    """Whether VMs that are off leave the host, too; by default as `drs` says."""
 
 
 class After(Strict):

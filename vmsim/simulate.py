@@ -173,7 +173,8 @@ class System:
     def _maintain(self, entry: Entry) -> None:
         hosts, wanted = self.hosts, entry.enter_maintenance
         if isinstance(wanted, Maintenance):
-            hosts.enter_maintenance(wanted.host, wanted.timeout)
+            off = wanted.evacuate_powered_off_vms
+            hosts.enter_maintenance(wanted.host, wanted.timeout, off)
         elif wanted is not None:
             hosts.enter_maintenance(wanted)
         if entry.add_host is not None:

@@ -38,7 +38,8 @@ LOST = ("HostConnectionLost", "HostIsolated", "HostStorageLost", "HostRemoved")
 class UpgradePlan:
     """What is to be done: `parallel` hosts at a time, `work_s` of work on each; to empty a host
     may take `timeout_s` (0: as long as it takes), is tried `retries` times more, `retry_delay_s`
-    apart, and then the host is skipped, or the upgrade stops there (`stops`)."""
+    apart, and then the host is skipped, or the upgrade stops there (`stops`). `powered_off`: VMs
+    that are off leave the hosts, too (None: as DRS says)."""
 
     name: str
     hosts: tuple[str, ...]
@@ -48,12 +49,15 @@ class UpgradePlan:
     retries: int = 3
     retry_delay_s: float = 300.0
     stops: bool = True
+    powered_off: bool | None = None
 
 
 class Hosts(Protocol):
     """The host operations that an upgrade needs; each may raise Refused."""
 
-    def enter_maintenance(self, host: str, timeout_s: float = 0.0) -> None:
+    def enter_maintenance(
+        self, host: str, timeout_s: float = 0.0, powered_off: bool | None = None
+    ) -> None:
         """Empty the host and put it into maintenance mode."""
         ...
 
@@ -135,7 +139,7 @@ class Upgrade:
         self.stages[host] = Stage.ENTERING
         self.attempts[host] = self.attempts.get(host, 0) + 1
         try:
-            self.hosts.enter_maintenance(host, self.plan.timeout_s)
+            self.hosts.enter_maintenance(host, self.plan.timeout_s, self.plan.powered_off)
         except Refused as refused:
             reason = refused.fault.name
             self._then(lambda: self._failed(host, reason))

@@ -38,6 +38,9 @@ class RollingUpgrade(Strict):
     """Whether the upgrade stops at a host that cannot be emptied, or skips it: by default it stops
     with one host at a time and skips with several, as Lifecycle Manager does."""
 
+    evacuate_powered_off_vms: bool | None = None
+    """Whether VMs that are off leave the hosts, too; by default as `drs` says."""
+
     @model_validator(mode="after")
     def _some_hosts(self) -> "RollingUpgrade":
         if not self.clusters and not self.hosts:
@@ -57,6 +60,7 @@ class RollingUpgrade(Strict):
             self.retries,
             self.retry_delay,
             stops,
+            self.evacuate_powered_off_vms,
         )
 
 
