@@ -90,6 +90,7 @@ class Session:
             for one in self.progress:
                 one.stopped = one.stopped or (INTERRUPTED if self._waits(one) else "")
             self.progress[-1].codes.add(Code.INTERRUPTED)
+            self._tidy()
         return self._write(complete=not any(one.stopped for one in self.progress))
 
     def _run_target(self, one: Progress) -> None:
@@ -142,6 +143,13 @@ class Session:
         if trial.is_lost(evidence) or one.hung >= HUNG_MAX:
             one.codes.add(Code.UNREACHABLE)
         return Attempt(outcome.verdict.value, outcome.reason, name, sha256(text))
+
+    def _tidy(self) -> None:
+        """Take away the evidence of an attempt that was not judged any more."""
+        cases = [found for one in self.progress for found in one.reports.values()]
+        kept = {self.folder / attempt.evidence for case in cases for attempt in case.attempts}
+        for file in set(self.folder.glob("evidence/*/*.json")) - kept:
+            file.unlink()
 
     def _waits(self, one: Progress) -> bool:
         return any(found.reason == judging.NOT_RUN for found in one.reports.values())

@@ -75,7 +75,7 @@ def markdown(report: Report) -> str:
     lines = [f"# Conformance report: {report.result}", ""]
     if not report.complete:
         lines += [f"**Incomplete**: {_cell(report.incomplete)}", ""]
-    lines += [f"- {name}: {text}" for name, text in facts(report)]
+    lines += [f"- {name}: {_cell(text)}" for name, text in facts(report)]
     lines += ["", *_matrix(report)]
     for target in report.targets:
         lines += _failures(target)
@@ -120,7 +120,7 @@ def rows(report: Report) -> Iterator[tuple[str, str, str, list[str], list[str]]]
 
 def _matrix(report: Report) -> Iterator[str]:
     names = [target.name for target in report.targets]
-    yield "| clause | level | " + " | ".join(names) + " | what it says |"
+    yield "| clause | level | " + " | ".join(map(_cell, names)) + " | what it says |"
     yield "|---|---|" + "---|" * (len(names) + 1)
     for id, level, text, verdicts, _ in rows(report):
         marks = " | ".join(MARKS[verdict] for verdict in verdicts)
