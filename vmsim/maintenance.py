@@ -14,6 +14,7 @@ from vmsim.actions import Cause, Fault, Verb
 from vmsim.cluster import ClusterPolicy, idle
 from vmsim.evacuation import Disposition, disposition, hindrance, in_order, restart_host
 from vmsim.fleet import Fleet, Guest
+from vmsim.groups import are_elsewhere, binding, companions, place_together
 from vmsim.hosts import HostStates, Refused
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import live
@@ -224,12 +225,43 @@ class Maintenance:
         if source.vmotion_fault:
             return Fault(source.vmotion_fault, f"at the source, host {source.name}")
         requirement = live(guest.requirement, guest.generation)
+        group = self._group(guest) if binding(requirement) else []
+        if group:
+            return self._migrate_together(drain, guest, group)
         row = self._fleet.place(requirement)
         if row < 0 and self._policy.vmotion.storage:
             row = self._fleet.place(replace(requirement, datastores=guest.stores))
         if row < 0:
             return self._fleet.refuse(guest, Verb.MIGRATE, requirement)
         self._begin(drain, guest, Verb.MIGRATE, row)
+        return None
+
+    def _group(self, guest: Guest) -> list[Guest]:
+        """The running VMs of its host that must go where it goes, itself included; none when one
+        of them is elsewhere already: then there is but one host to go to."""
+        fleet = self._fleet
+        here = [vm for vm in fleet.residents[guest.row].values() if vm.power is PowerState.ON]
+        chosen = companions(guest.requirement, [vm.requirement for vm in here])
+        group = [here[number] for number in chosen]
+        members = [vm.requirement for vm in group]
+        return [] if are_elsewhere(members, guest.row, fleet.inventory) else group
+
+    def _migrate_together(self, drain: _Drain, guest: Guest, group: list[Guest]) -> Fault | None:
+        """Start the migrations of them all, with room claimed for all, or tell why none starts.
+
+        While one of them is busy, or pauses, they wait for it. The plant lets them queue.
+        """
+        if any(vm.busy is not None or vm.key in drain.paused for vm in group):
+            return None
+        row = -1
+        if not any(self._hindrance(vm) for vm in group):
+            members = [live(vm.requirement, vm.generation) for vm in group]
+            row = place_together(self._fleet.placer, members)
+        if row < 0:
+            requirement = live(guest.requirement, guest.generation)
+            return self._fleet.refuse(guest, Verb.MIGRATE, requirement)
+        for vm in group:
+            self._begin(drain, vm, Verb.MIGRATE, row)
         return None
 
     def _note_blockers(self, row: int, drain: _Drain, blockers: dict[str, str]) -> None:

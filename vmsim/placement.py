@@ -318,6 +318,12 @@ class Placer:
         scores = self.shape(requirement).choice(self.inventory, self._policy)
         return np.flatnonzero(scores > -np.inf)
 
+    def ranked(self, requirement: Requirement) -> list[int]:
+        """The rows that `preferred_rows` gives, best first; ties go to the lowest row."""
+        scores = self.shape(requirement).choice(self.inventory, self._policy)
+        order: list[int] = np.argsort(-scores, kind="stable").tolist()
+        return [row for row in order if scores[row] > -np.inf]
+
     def refusals(self, requirement: Requirement) -> dict[str, str]:
         """For each candidate host that refuses, by name: the fault of the first filter to say no.
 
