@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import test_affinity
 import test_drs
+import test_groups
 import test_leaving
 import test_placement
 import test_policies
@@ -17,12 +18,13 @@ from vmsim import (
     affinity,
     balancing,
     conflicts,
+    groups,
     maintenance,
     placement,
     policies,
     pools,
     upgrade,
-)  # fmt: skip
+)
 from vmsim.actions import Verb
 from vmsim.balancer import Balancer
 from vmsim.cluster import Cluster
@@ -130,6 +132,20 @@ BREAKS: dict[str, tuple[Any, str, Any, Callable[[], Any]]] = {
     "a VM that is off needs room where it is registered": (
         maintenance, "idle", lambda requirement: requirement,
         test_leaving.test_registered_vm_takes_no_room_and_needs_none,
+    ),
+    "a group needs no more room than one of it": (
+        groups, "joint", lambda members: members[0],
+        test_groups.test_group_is_placed_exactly_where_its_members_fit_one_after_another,
+    ),
+    "each VM of a group goes alone": (
+        maintenance, "binding", lambda requirement: [],
+        test_groups.test_vms_that_must_keep_together_leave_together,
+    ),
+    "a score is told at each look": (
+        Balancer, "_tell", lambda self, cluster: self._fleet.trace.write(
+            "cluster", "DrsScore", cluster, {"score": self.score(cluster), "vms": {}}
+        ),
+        test_drs.test_scores_are_told_when_they_change,
     ),
     "room wakes nobody": (
         Cluster, "use_room", lambda self: None,

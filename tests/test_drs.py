@@ -26,6 +26,10 @@ from vmsim.cluster import ClusterPolicy
 from vmsim.drs import Balance, Demand, Drs
 from vmsim.drs_schema import DrsBlock
 from vmsim.evacuation import Order
+from vmsim.fold import Picture
+from vmsim.trace import Record
+from vmsim.views import explain
+from vmsim.vmotion import Traits, VMotion
 
 FULL = (Demand(cpu=1.0, memory=0.5, vms=("ns/*",)),)
 
@@ -164,6 +168,36 @@ def test_crowded_host_gives_vms_to_an_empty_one() -> None:
     tasks = [r.data for r in made.records if r.kind == "VmMigrated"]
     assert [task["cause"] for task in tasks] == ["LoadBalancing"] * 2
     assert balancer.look(5) == 0
+
+
+def test_scores_are_told_when_they_change() -> None:
+    made = crowded(None)
+    balance = ClusterPolicy(drs=Drs(demands=FULL, balance=Balance(3)))
+    Balancer(made.env, made.fleet, balance)
+    made.until(400)
+    told = [(r.t, r.object, r.data) for r in made.records if r.kind == "DrsScore"]
+    low = {f"ns/{number}": 50.0 for number in range(4)}
+    assert told == [
+        (110.0, "cluster-1", {"score": 50.0, "vms": low}),
+        (170.0, "cluster-1", {"score": 100.0, "vms": {}}),
+    ]
+
+
+def test_score_of_a_vm_that_lacks_something_is_explained() -> None:
+    picture = Picture()
+    picture.vm("ns/a").exists = picture.vm("ns/b").exists = True
+    picture.apply(
+        Record(60.0, 1, "cluster", "DrsScore", "c", {"score": 75.0, "vms": {"ns/a": 50.0}})
+    )
+    assert "  DRS score 50 of 100" in list(explain(picture, "ns/a"))
+    assert not any("DRS" in line for line in explain(picture, "ns/b"))
+
+
+def test_vm_that_cannot_be_migrated_is_left_where_it_is() -> None:
+    made = crowded(None)
+    vmotion = VMotion(defaults=Traits(pinned=True))
+    pinned = ClusterPolicy(drs=Drs(demands=FULL), vmotion=vmotion)
+    assert Balancer(made.env, made.fleet, pinned).look(5) == 0
 
 
 def test_it_looks_every_minute_when_it_is_on_and_never_when_it_is_off() -> None:

@@ -11,16 +11,18 @@ import simpy
 
 from vmsim.actions import Cause, Verb
 from vmsim.balancing import (
+    FULL,
     POINTS_PER_MINUTE,
     Capacity,
     Claim,
     Load,
+    all_scores,
     best_move,
     cluster_score,
+    mean_score,
 )
 from vmsim.cluster import ClusterPolicy
 from vmsim.drs import Balance
-from vmsim.evacuation import is_movable
 from vmsim.fleet import Fleet, Guest
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import live
@@ -36,17 +38,31 @@ class Balancer:
         self._env = env
         self._fleet = fleet
         self._policy = policy
+        self._told: dict[str, dict[str, object]] = {}
         if policy.drs.balance is not None:
             env.process(self._looks(policy.drs.balance))
 
     def look(self, threshold: int) -> int:
         """Start the moves that are worth it now, in all clusters; the answer is how many."""
         clusters = dict.fromkeys(host.cluster for host in self._fleet.inventory.hosts)
+        for cluster in clusters:
+            self._tell(cluster)
         return sum(self._look_at(cluster, threshold) for cluster in clusters)
 
     def score(self, cluster: str) -> float:
         """The DRS score of the cluster now."""
         return cluster_score(self._hosts(cluster), self._loads(cluster))
+
+    def _tell(self, cluster: str) -> None:
+        """Record the DRS scores of a cluster and of its VMs below 100, if they have changed."""
+        vms = self._loads(cluster)
+        by_vm = all_scores(self._hosts(cluster), vms)
+        score = round(mean_score(vms, by_vm), 1)
+        low = {key: round(score, 1) for key, score in by_vm.items() if round(score, 1) < FULL}
+        data = {"score": score, "vms": low}
+        if self._told.get(cluster) != data:
+            self._told[cluster] = data
+            self._fleet.trace.write("cluster", "DrsScore", cluster, data)
 
     def _looks(self, balance: Balance) -> Generator[simpy.Event, None, None]:
         while True:
@@ -92,10 +108,10 @@ class Balancer:
 
     def _allowed(self, guest: Guest) -> list[int]:
         """The rows to which the guest may be moved now; none while it is busy, or if it cannot."""
-        movable = is_movable(
-            guest.requirement.devices, vgpu_hot_migrate=self._policy.vgpu_hot_migrate
-        )
-        if guest.busy is not None or not guest.connected or not movable:
+        if guest.busy is not None or not guest.connected:
+            return []
+        source = self._fleet.inventory.hosts[guest.row]
+        if source.vmotion_fault or self._policy.hindrance(guest.key, guest.requirement):
             return []
         rows = self._fleet.placer.preferred_rows(live(guest.requirement, guest.generation))
         return [row for row in np.asarray(rows).tolist() if row != guest.row]

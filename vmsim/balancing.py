@@ -20,6 +20,8 @@ GAIN_BY_THRESHOLD = {2: 20.0, 3: 10.0, 4: 5.0, 5: 1.0}
 
 POINTS_PER_MINUTE = 1.0
 LEAST = 1e-9
+FULL = 100.0
+"""The score of a VM that gets all that it demands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,26 @@ def _share(got: float, claim: Claim) -> float:
     return min(1.0, got / claim.demand) if claim.demand > 0 else 1.0
 
 
+def all_scores(hosts: Mapping[int, Capacity], vms: Sequence[Load]) -> dict[str, float]:
+    """The DRS score of each VM of these hosts, in the order of the VMs."""
+    on: dict[int, list[Load]] = {row: [] for row in hosts}
+    for vm in vms:
+        on[vm.host].append(vm)
+    found = {
+        key: score for row, here in on.items() for key, score in scores(hosts[row], here).items()
+    }
+    return {vm.key: found[vm.key] for vm in vms}
+
+
+def mean_score(vms: Sequence[Load], by_vm: Mapping[str, float]) -> float:
+    """The score of a cluster whose VMs have these scores."""
+    weight = sum(vm.weight for vm in vms)
+    return sum(vm.weight * by_vm[vm.key] for vm in vms) / weight if weight else FULL
+
+
 def cluster_score(hosts: Mapping[int, Capacity], vms: Sequence[Load]) -> float:
     """The weighted mean of the VMs' scores; 100 without VMs."""
-    weight = sum(vm.weight for vm in vms)
-    return sum(_sum(hosts, vms, row) for row in hosts) / weight if weight else 100.0
+    return mean_score(vms, all_scores(hosts, vms))
 
 
 def best_move(
@@ -111,11 +129,7 @@ def best_move(
     least = GAIN_BY_THRESHOLD.get(threshold)
     if least is None:
         return None
-    now = {
-        key: score
-        for row, capacity in hosts.items()
-        for key, score in scores(capacity, [vm for vm in vms if vm.host == row]).items()
-    }
+    now = all_scores(hosts, vms)
     best: Move | None = None
     for vm in vms:
         if 100.0 - now[vm.key] - vm.cost < least:

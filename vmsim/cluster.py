@@ -12,7 +12,13 @@ from vmsim import affinity
 from vmsim.actions import Cause, Fault, PowerOffMode, Verb
 from vmsim.drs import NO_DRS, Drs
 from vmsim.durations import Durations
-from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED, Eviction, restart_host
+from vmsim.evacuation import (
+    HOST_IN_MAINTENANCE,
+    OWN_HOST_REQUIRED,
+    Eviction,
+    hindrance,
+    restart_host,
+)
 from vmsim.fleet import Fleet, Guest, datastore_on
 from vmsim.ha import HA_DEFAULTS, Settings
 from vmsim.objects import HostState, PowerState
@@ -30,6 +36,13 @@ class ClusterPolicy:
     vmotion: VMotion = DEFAULT_VMOTION
     drs: Drs = NO_DRS
     evacuation_retry_s: float = Durations().evacuation_retry_s
+
+    def hindrance(self, key: str, requirement: Requirement) -> str:
+        """Why VM `key` cannot be migrated live, whatever the hosts are like, or ''."""
+        traits = self.vmotion.traits(key, requirement.class_name)
+        stun_s = self.vmotion.stun_s(traits, requirement.devices, requirement.memory_mib)
+        hot = self.vgpu_hot_migrate
+        return hindrance(requirement.devices, traits, self.vmotion, stun_s, hot=hot)
 
 
 class Cluster:

@@ -81,6 +81,7 @@ class Picture:
         self.objects: dict[tuple[str, str], ObjectPicture] = {}
         self.templates: dict[str, dict[str, Any]] = {}
         self.denials: list[Record] = []
+        self.scores: dict[str, dict[str, float]] = {}
 
     def apply(self, record: Record) -> None:
         """Take one record in; unknown kinds only move the time."""
@@ -218,6 +219,10 @@ def _power(state: str) -> Callable[[Picture, Record], None]:
     return handle
 
 
+def _scored(picture: Picture, record: Record) -> None:
+    picture.scores[record.object] = record.data["vms"]
+
+
 def _relocated(picture: Picture, record: Record) -> None:
     """A VM that is off lies on another host now; what it waits for is as before."""
     vm = picture.vm(record.object)
@@ -253,6 +258,7 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "NoCompatibleHost": _refused,
     "InsufficientFailoverResources": _refused,
     "VmFailoverFailed": _event,
+    "DrsScore": _scored,
     "VmTerminated": _power("PoweredOff"),
     "VmCreated": _power("PoweredOff"),
     "VmPoweredOn": _power("PoweredOn"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from vmsim.actions import Cause, Fault, Verb
 from vmsim.cluster import ClusterPolicy, idle
-from vmsim.evacuation import Disposition, disposition, hindrance, in_order, restart_host
+from vmsim.evacuation import Disposition, disposition, in_order, restart_host
 from vmsim.fleet import Fleet, Guest
 from vmsim.groups import are_elsewhere, binding, companions, place_together
 from vmsim.hosts import HostStates, Refused
@@ -213,11 +213,7 @@ class Maintenance:
 
     def _hindrance(self, guest: Guest) -> str:
         """Why the guest cannot be migrated live, whatever the hosts are like, or ''."""
-        requirement, model = guest.requirement, self._policy.vmotion
-        traits = model.traits(guest.key, requirement.class_name)
-        stun_s = model.stun_s(traits, requirement.devices, requirement.memory_mib)
-        hot = self._policy.vgpu_hot_migrate
-        return hindrance(requirement.devices, traits, model, stun_s, hot=hot)
+        return self._policy.hindrance(guest.key, guest.requirement)
 
     def _migrate(self, drain: _Drain, guest: Guest) -> Fault | None:
         """Start the guest's live migration, or tell why no host takes it."""
