@@ -47,6 +47,7 @@ bench: setup            ## ratios within one run; writes docs/bench.md
 render: setup           ## the generated parts of docs/
 	$(BIN)/python docs/render.py
 	$(BIN)/python -m features.clauses > docs/clauses.md
+	$(BIN)/python -m features.vsphere --page > docs/vcsim.md
 
 lock:                   ## write requirements.lock from pyproject.toml anew
 	rm -rf .lock && $(PYTHON) -m venv .lock
