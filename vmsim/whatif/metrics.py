@@ -191,6 +191,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "moved_gib": Metric("GiB", "memory moved", lambda x: x.counts.moved_mib / 1024.0),
         "stun_worst_s": Metric("s", "longest switchover", lambda x: worst(x.stuns_s)),
         "retries": Metric("", "tries that were put off", lambda x: float(x.counts.retries)),
+        "tasks_failed": Metric("", "tasks that failed", lambda x: float(x.counts.tasks_failed)),
         "failovers_failed": Metric(
             "", "VMs that HA gave up", lambda x: float(x.counts.failovers_failed)
         ),

@@ -77,7 +77,7 @@ def _year(case: Case) -> None:
     assert expect is None or isinstance(expect, list)
     if not given.get("hosts") and not given.get("shocks"):
         case.spec["failures"] = FAILURES
-    case.lasts(case.seconds("years") if case.options["years"] != 0 else 0.0)
+    case.lasts(case.seconds("years") if case.given("years") != 0 else 0.0)
 
 
 def _every_zone(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ def _every_zone(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _zone(case: Case) -> None:
     case.quiet()
     found = hosts(case.spec)
-    down = [n for n, _, cluster in found if cluster.get("zone", "zone-1") == case.options["zone"]]
+    down = [n for n, _, cluster in found if cluster.get("zone", "zone-1") == case.given("zone")]
     if not down:
         raise BadInput([Problem(f"no host is in zone {case.options['zone']}", field="zone")])
     _fail(case, down)
@@ -101,7 +101,7 @@ def _every_host(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _storm(case: Case) -> None:
     case.quiet()
-    _fail(case, str(case.options["down"]).split("+"))
+    _fail(case, str(case.given("down")).split("+"))
     case.lasts(SETTLED_S + case.seconds("settle"))
 
 

@@ -58,7 +58,7 @@ def _grow(case: Case) -> None:
 def _retire(case: Case) -> None:
     from fnmatch import fnmatchcase
 
-    glob = str(case.options["hosts"])
+    glob = str(case.given("hosts"))
     gone = [name for name in names(case.spec) if fnmatchcase(name, glob)]
     if not gone or len(gone) == len(names(case.spec)):
         hint = "--set hosts=GLOB names the generation that goes"
@@ -99,7 +99,7 @@ def _class(template: Mapping[str, Any]) -> str:
 
 def _probe(case: Case) -> None:
     case.quiet()
-    wanted = case.options["class"]
+    wanted = case.given("class")
     found = [one for one in _templates(case.spec) if _class(one) == wanted]
     if not found:
         raise BadInput([Problem(f"no VM of the scenario has class {wanted}", field="class")])
@@ -113,7 +113,7 @@ def _probe(case: Case) -> None:
 
 def _admission(case: Case) -> None:
     case.quiet()
-    policy = case.options["policy"]
+    policy = case.given("policy")
     block = case.spec.setdefault("highAvailability", {})
     control: dict[str, Any] = {"policy": policy, "hostFailures": max(case.whole("k"), 1)}
     if policy == "dedicatedHosts":
@@ -138,7 +138,7 @@ def _without_rule(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]
 
 def _rules(case: Case) -> None:
     case.quiet()
-    out = case.options["leftOut"]
+    out = case.given("leftOut")
     block = case.spec.get("drs") or {}
     kept = [rule for rule in block.get("rules", []) if out != "*" and rule["name"] != out]
     case.spec["drs"] = {**block, "rules": kept}

@@ -61,7 +61,7 @@ def _every_host(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _enter(case: Case) -> None:
     case.quiet()
-    case.happens(SETTLED_S, enterMaintenance=known_host(case.spec, case.options["host"]))
+    case.happens(SETTLED_S, enterMaintenance=known_host(case.spec, case.given("host")))
     case.lasts(SETTLED_S + case.seconds("patience"))
 
 
@@ -73,7 +73,7 @@ def _device_hosts(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]
 def _out_and_back(case: Case) -> None:
     """One host is in maintenance for a while; what blocks it is powered off by hand."""
     case.quiet()
-    host = known_host(case.spec, case.options["host"])
+    host = known_host(case.spec, case.given("host"))
     low_s, high_s = case.seconds("work"), case.seconds("workMost")
     work_s = float(case.stream("work").uniform(low_s, max(low_s, high_s)))
     case.happens(SETTLED_S, enterMaintenance=host)
@@ -109,7 +109,7 @@ def _all_vms(spec: Spec) -> list[str]:
 
 
 def _restart_policy(case: Case) -> None:
-    policies = [EVICT, *([ANYWHERE] if case.options["restart"] == "anywhere" else [])]
+    policies = [EVICT, *([ANYWHERE] if case.given("restart") == "anywhere" else [])]
     listed = [{"apiVersion": POLICY_API, "kind": kind, "name": kind.lower()} for kind in policies]
     vms = [item for item in case.spec.get("manifests", []) if item.get("kind") == "VirtualMachine"]
     for item in [*vms, *case.spec.get("workload", [])]:

@@ -46,9 +46,15 @@ class Case:
         """Chance of the study's own, apart from that of the run."""
         return stream(self.seed, f"study/{name}")
 
+    def given(self, option: str) -> Any:
+        """The value of an option; BadInput when it has none."""
+        if option not in self.options:
+            raise BadInput([Problem("the study needs it", field=option)])
+        return self.options[option]
+
     def seconds(self, option: str) -> float:
         """An option that is a duration."""
-        value = self.options[option]
+        value = self.given(option)
         try:
             return 0.0 if value == 0 else duration_s(value)
         except (ValueError, TypeError):
@@ -57,7 +63,7 @@ class Case:
 
     def number(self, option: str, least: float = 0.0) -> float:
         """An option that is a number, at least `least`."""
-        value = self.options[option]
+        value = self.given(option)
         if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
             raise BadInput([Problem(f"{value!r} is no number from {least:g} on", field=option)])
         return float(value)

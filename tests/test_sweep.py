@@ -1,0 +1,265 @@
+"""Sweeps that are killed, raced, spoiled or spread over engines give the same result."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from backends import opened
+from vmsim.cli import app
+from vmsim.loading import load
+from vmsim.problems import BadInput, Unreachable
+from vmsim.whatif import dataset, design, store, working
+from vmsim.whatif.design import Cell, Design, suite
+from vmsim.whatif.working import Engine, Work
+
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
+
+
+def sweep(cells: int = 2, replications: int = 4, per_shard: int = 2) -> Design:
+    scenario = load(SCENARIOS / "gpu-stranded.yaml").resolved
+    pauses = [
+        Cell({"host": "esx-1", "policies.retry.longest": f"{60 * (n + 1)}s"}) for n in range(cells)
+    ]
+    return Design(scenario, pauses, replications, 1, "retry-policy", per_shard, suite())
+
+
+def ran(plan: Design, folder: Path, engine: str = "serial", workers: int = 0) -> str:
+    working.run(Work(plan, folder, opened), Engine(engine, workers), plan.shards())
+    return digest(plan, folder)
+
+
+def digest(plan: Design, folder: Path) -> str:
+    rows = list(dataset.rows(plan, list(store.results(folder, plan))))
+    assert len(rows) == len(plan.cells) * plan.replications
+    return store.rows_digest(rows)
+
+
+def started(folder: Path, *words: str, **environment: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "vmsim", "sweep", "run", str(folder), *words]
+    return subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+
+
+Processes = list[subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    """Those that are started end with the test, however it ends."""
+    found: Processes = []
+    yield found
+    for one in found:
+        one.kill()
+        one.wait()
+
+
+def parts(folder: Path) -> int:
+    return len(list((folder / "parts").glob("*.json")))
+
+
+def wait_for(condition: Any, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.01)
+
+
+def test_engines_and_shard_sizes_give_the_same_rows(tmp_path: Path) -> None:
+    one = ran(sweep(per_shard=1), tmp_path / "one")
+    other = ran(sweep(per_shard=3), tmp_path / "other", "joblib", 2)
+    assert one == other
+
+
+def test_killed_run_goes_on_and_ends_with_the_same_bytes(
+    tmp_path: Path, processes: Processes
+) -> None:
+    plan = sweep(3, 40, 2)
+    design.write(plan, tmp_path / "plan.json")
+    process = started(tmp_path, "--engine", "serial")
+    processes.append(process)
+    wait_for(lambda: parts(tmp_path) >= 3)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    there = parts(tmp_path)
+    assert 3 <= there < len(plan.shards())
+
+    assert ran(plan, tmp_path) == ran(plan, tmp_path / "undisturbed")
+    first = dataset.write(plan, list(store.results(tmp_path, plan)), tmp_path / "a")
+    second = dataset.write(
+        plan, list(store.results(tmp_path / "undisturbed", plan)), tmp_path / "b"
+    )
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_two_processes_race_over_one_folder_and_one_is_killed(
+    tmp_path: Path, processes: Processes
+) -> None:
+    plan = sweep(2, 40, 2)
+    design.write(plan, tmp_path / "plan.json")
+    racers = [started(tmp_path, "--engine", "serial") for _ in range(2)]
+    processes += racers
+    wait_for(lambda: parts(tmp_path) >= 2)
+    racers[0].send_signal(signal.SIGKILL)
+    assert [racer.wait() for racer in racers] == [-signal.SIGKILL, 0]
+
+    assert digest(plan, tmp_path) == ran(plan, tmp_path / "alone")
+
+
+def test_indexed_processes_share_the_work(tmp_path: Path) -> None:
+    plan = sweep(2, 8, 1)
+    design.write(plan, tmp_path / "plan.json")
+    one = started(tmp_path, "--of", "2", JOB_COMPLETION_INDEX="0")
+    assert one.wait() == 0
+    assert parts(tmp_path) == len(plan.shards()) // 2
+    other = started(tmp_path, "--of", "2", SLURM_ARRAY_TASK_ID="1")
+    assert other.wait() == 0
+    assert digest(plan, tmp_path) == ran(plan, tmp_path / "alone")
+
+
+@pytest.mark.parametrize("spoil", [lambda raw: raw[:-30], lambda raw: b"x" + raw[1:]])
+def test_spoiled_part_is_computed_again(spoil: Any, tmp_path: Path) -> None:
+    plan = sweep()
+    whole = ran(plan, tmp_path)
+    victim = store.part(tmp_path, plan.shards()[1])
+    victim.write_bytes(spoil(victim.read_bytes()))
+    assert store.load(tmp_path, plan.shards()[1]) is None
+    assert ran(plan, tmp_path) == whole
+
+
+def test_more_replications_keep_the_shards_that_are_there(tmp_path: Path) -> None:
+    plan = sweep(2, 4, 2)
+    ran(plan, tmp_path)
+    more = plan.with_replications(8)
+    assert {one.key for one in plan.shards()} < {one.key for one in more.shards()}
+    assert len(working.missing(Work(more, tmp_path, opened), more.shards())) == 4
+
+
+def test_cells_see_the_same_chance(tmp_path: Path) -> None:
+    plan = sweep()
+    ran(plan, tmp_path)
+    seeds = [(cell, one.row["seed"]) for cell, _, one in store.results(tmp_path, plan)]
+    assert [seed for cell, seed in seeds if cell == 0] == [seed for cell, seed in seeds if cell]
+
+
+def test_changed_plan_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    design.write(sweep(), path)
+    value = json.loads(path.read_text())
+    value["replications"] = 99
+    path.write_text(json.dumps(value))
+    with pytest.raises(BadInput, match="its id is another"):
+        design.read(path)
+
+
+def test_full_disk_is_told_and_leaves_nothing_half(tmp_path: Path, monkeypatch: Any) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BadInput, match="No space left on device"):
+        ran(sweep(), tmp_path)
+    assert list((tmp_path / "parts").iterdir()) == []
+
+
+def test_dask_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="the extra cluster is not installed")
+    plan = sweep()
+    with pytest.raises(Unreachable):
+        working.run(
+            Work(plan, tmp_path, opened), Engine("dask", 0, "tcp://127.0.0.1:1"), plan.shards()
+        )
+
+
+def test_sampled_designs_stay_in_their_ranges() -> None:
+    ranges = {"policies.retry.longest": (30.0, 1000.0, "s"), "x": (1.0, 4.0, "")}
+    for how in ("lhs", "sobol"):
+        cells = design.sampled(ranges, 8, how, 1)
+        assert cells == design.sampled(ranges, 8, how, 1)
+        assert len({str(cell) for cell in cells}) == 8
+        assert all(
+            30 <= float(one.settings["policies.retry.longest"][:-1]) <= 1000 for one in cells
+        )
+
+
+def test_command_line_from_experiment_to_parquet(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    experiment = {
+        "apiVersion": "vmsim.dev/v1alpha1",
+        "kind": "Experiment",
+        "metadata": {"name": "e"},
+        "spec": {
+            "base": "gpu-stranded",
+            "study": "retry-policy",
+            "factors": {"policies.retry.wakeOnCapacity": [False, True]},
+            "ranges": {"policies.retry.longest": {"low": 60, "high": 600, "unit": "s"}},
+            "points": 2,
+            "replications": 3,
+        },
+    }
+    source, folder = tmp_path / "e.yaml", tmp_path / "out"
+    source.write_text(yaml.safe_dump(experiment))
+    runner = CliRunner()
+
+    planned = runner.invoke(app, ["sweep", "plan", str(source), "-o", str(folder)])
+    before = runner.invoke(app, ["sweep", "status", str(folder)])
+    early = runner.invoke(app, ["sweep", "merge", str(folder)])
+    done = runner.invoke(app, ["sweep", "run", str(folder), "--engine", "serial"])
+    merged = runner.invoke(app, ["sweep", "merge", str(folder)])
+
+    assert "4 cells, 3 replications" in planned.output
+    codes = [one.exit_code for one in (planned, before, early, done, merged)]
+    assert codes == [0, 3, 2, 0, 0], merged.output
+    table = pq.read_table(folder / "replications.parquet")
+    assert table.num_rows == 12
+    assert json.loads(table.schema.metadata[b"vmsim"])["study"] == "retry-policy"
+    assert pq.read_table(folder / "incidents.parquet").num_rows >= 12
+
+
+def test_manifests_name_every_index(tmp_path: Path) -> None:
+    design.write(sweep(), tmp_path / "plan.json")
+    runner = CliRunner()
+    job = yaml.safe_load(runner.invoke(app, ["sweep", "render", "k8s", str(tmp_path)]).output)
+    assert job["spec"]["completionMode"] == "Indexed"
+    assert job["spec"]["completions"] == len(sweep().shards())
+    text = runner.invoke(app, ["sweep", "render", "slurm", str(tmp_path)]).output
+    assert f"--array=0-{len(sweep().shards()) - 1}" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--replications", "0"], "0 replications"),
+        (["--precision", "soon"], "a precision is written as 1%"),
+        (["--engine", "magic"], "there is no engine magic"),
+        (["--engine", "dask"], "dask needs --address"),
+        (["--vary", "policies.retri.longest=1s"], "no field retri"),
+    ],
+)
+def test_bad_options_end_with_code_2(words: list[str], message: str, tmp_path: Path) -> None:
+    command = ["whatif", "boot-storm", "--on", "host-failure", "--out", str(tmp_path), *words]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_interrupt_gives_the_partial_answer_and_the_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vmsim", "whatif", "retry-policy", "--on", "gpu-stranded"]
+    command += ["--replications", "2000", "--engine", "serial", "--out", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: parts(tmp_path) >= 2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "replications, 95 % interval" in out
+    assert "the same command goes on from there" in err
+    assert "--replications 2000" in err

@@ -1,0 +1,318 @@
+"""Studies against what is known in closed form, exactly or within their own intervals."""
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from backends import opened
+from vmsim.documents import Document, Lines
+from vmsim.loading import Plan, load, plan
+from vmsim.problems import BadInput
+from vmsim.whatif import store
+from vmsim.whatif.answers import Answer
+from vmsim.whatif.asking import Question, ask, designed
+from vmsim.whatif.design import Cell, Design, suite
+from vmsim.whatif.metrics import METRICS
+from vmsim.whatif.replication import ready, replicate
+from vmsim.whatif.statistics import Figure, mean
+from vmsim.whatif.studies import STUDIES, UNANSWERED, study_named
+from vmsim.whatif.working import Engine, Work, run
+
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
+SERIAL = Engine("serial")
+INSTANT = {
+    name: "0s"
+    for name in ("create", "powerOn", "guestBoot", "powerOff", "destroy", "enterMaintenance")
+}
+
+
+def shipped(name: str) -> Plan:
+    return load(SCENARIOS / f"{name}.yaml")
+
+
+def made(spec: dict[str, Any]) -> Plan:
+    """A scenario of its own, with the classes and images of the shipped ones."""
+    manifests = ["manifests/prerequisites-2026-08.yaml"]
+    value = {
+        "apiVersion": "vmsim.dev/v1alpha1",
+        "kind": "Scenario",
+        "metadata": {"name": "made"},
+        "spec": {"edition": "2026-08", "namespace": "demo", "manifests": manifests, **spec},
+    }
+    return plan(Document(value, "made.yaml", Lines(0)), SCENARIOS)
+
+
+def hosts(count: int, **more: Any) -> list[dict[str, Any]]:
+    entry = {"name": "esx-{}", "count": count, "cores": 16, "memory": "64Gi", **more}
+    return [{"name": "c", "hosts": [entry]}]
+
+
+def web(count: int, **more: Any) -> dict[str, Any]:
+    spec = {"className": "my-vm-class", "imageName": "photon-5", "storageClass": "my-storage-class"}
+    return {"name": "web-{}", "count": count, "spec": spec, **more}
+
+
+def answered(question: Question, folder: Path) -> Answer:
+    return ask(question, folder, SERIAL, opened, lambda *_: None)[1]
+
+
+def sampled(scenario: Plan, metric: str, count: int, folder: Path, seed: int = 1) -> Figure:
+    """The mean of a metric over replications of a scenario as it is."""
+    design = Design(scenario.resolved, [Cell({})], count, seed, per_shard=50, suite=suite())
+    run(Work(design, folder, opened), SERIAL, design.shards())
+    rows = [outcome.row for _, _, outcome in store.results(folder, design)]
+    return mean([row[metric] for row in rows])
+
+
+def failing(n: int, mtbf_h: float, mttr_h: float, days: int, crews: int = 0) -> Plan:
+    law = {
+        "mtbf": {"exponential": {"mean": f"{mtbf_h}h"}},
+        "mttr": {"exponential": {"mean": f"{mttr_h}h"}},
+    }
+    return made(
+        {
+            "duration": f"{days}d",
+            "clusters": hosts(n),
+            "durations": INSTANT,
+            "failures": {"hosts": [law], "crews": crews},
+        }
+    )
+
+
+def open_hosts(n: int, mtbf_h: float, mttr_h: float, hours: float) -> float:
+    """Mean number of hosts up from 0 to `hours` that start all up (alternating renewal)."""
+    rate = 1 / mtbf_h + 1 / mttr_h
+    down = mttr_h / (mtbf_h + mttr_h)
+    return n * (1 - down * (1 - (1 - math.exp(-rate * hours)) / (rate * hours)))
+
+
+def test_hosts_up_is_that_of_alternating_renewal(tmp_path: Path) -> None:
+    figure = sampled(failing(8, 400, 24, 365), "hosts_open", 60, tmp_path)
+
+    assert figure.low <= open_hosts(8, 400, 24, 365 * 24) <= figure.high
+    assert figure.half_width < 0.02
+
+
+def test_machine_repair_with_one_technician(tmp_path: Path) -> None:
+    """Birth and death: 4 machines, one crew; E[down] from the balance equations."""
+    rho, n = 24 / 200, 4
+    weights = [math.factorial(n) / math.factorial(n - j) * rho**j for j in range(n + 1)]
+    down = sum(j * weight for j, weight in enumerate(weights)) / sum(weights)
+
+    figure = sampled(failing(n, 200, 24, 3650, crews=1), "hosts_open", 30, tmp_path)
+
+    assert figure.low <= n - down <= figure.high
+    assert figure.half_width < 0.02
+
+
+def queue(slots: int, load: float) -> Plan:
+    """VMs with one device each; a VM leaves when its lifetime is over, wherever it is."""
+    gpu = {
+        "apiVersion": "vmoperator.vmware.com/v1alpha6",
+        "kind": "VirtualMachineClass",
+        "metadata": {"name": "gpu", "namespace": "demo"},
+        "spec": {
+            "hardware": {
+                "cpus": 1,
+                "memory": "1Gi",
+                "devices": {"vgpuDevices": [{"profileName": "grid_a100-8c"}]},
+            }
+        },
+    }
+    vms = web(
+        2000,
+        every={"exponential": {"mean": "1h"}},
+        lifetime={"exponential": {"mean": f"{load}h"}},
+    )
+    vms["spec"] = {**vms["spec"], "className": "gpu"}
+    return made(
+        {
+            "duration": "400h",
+            "clusters": hosts(1, devices={"grid_a100-8c": slots}, cores=64),
+            "durations": INSTANT,
+            "policies": {"retry": {"wakeOnCapacity": True}},
+            "manifests": ["manifests/prerequisites-2026-08.yaml", gpu],
+            "workload": [vms],
+        }
+    )
+
+
+def test_share_of_vms_that_wait_for_a_device(tmp_path: Path) -> None:
+    """With lifetimes that run from creation the VMs there are Poisson (M/G/oo, PASTA)."""
+    question = Question(STUDIES["gpu-spares"], queue(8, 6.0), replications=20)
+    hours = np.arange(0.0, 400.0, 0.5)
+    there = 6.0 * (1 - np.exp(-hours / 6.0))  # it starts empty
+    waits = float(stats.poisson.sf(7, there).mean())
+
+    figure = answered(question, tmp_path).found[0].figure
+
+    assert figure.low <= waits <= figure.high
+    assert figure.half_width < 0.03
+
+
+def test_makespan_of_empty_hosts_is_their_work(tmp_path: Path) -> None:
+    scenario = made({"duration": "1h", "clusters": hosts(5)})
+    question = Question(STUDIES["upgrade-duration"], scenario, ["work=20m"], ["parallel=1,2,5"])
+
+    found = answered(question, tmp_path).found
+
+    each = 10 + 1200 + 10
+    assert [one.figure.value for one in found] == pytest.approx([5 * each, 3 * each, each])
+    assert all(one.figure.half_width == 0 for one in found)
+
+
+def test_wait_for_the_next_try_is_that_of_the_backoff(tmp_path: Path) -> None:
+    """Attempts at 0.005 * (2**n - 1) s and then every 1000 s, as long as nothing wakes the VM."""
+    sets = ["work=2h", "workMost=2h", "policies.retry.resync=9h", "policies.retry.bucketRate=0"]
+    varied = ["policies.retry.wakeOnCapacity=false"]
+    question = Question(STUDIES["retry-policy"], shipped("gpu-stranded"), sets, varied)
+
+    row = answered(question, tmp_path).found[0].worst_row
+
+    off_s, step = 0.0, 0.005
+    opened_s = row["wait_s"]
+    while off_s < opened_s:
+        off_s, step = off_s + step, min(step * 2, 1000.0)
+    assert row["retry_worst_s"] == pytest.approx(off_s - opened_s, abs=0.5)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_every_set_of_hosts_is_tried_and_sampling_agrees(k: int, tmp_path: Path) -> None:
+    scenario = made({"duration": "1h", "clusters": hosts(5), "workload": [web(43)]})
+    sets = [f"k={k}"]
+
+    every = answered(Question(STUDIES["any-k-down"], scenario, sets), tmp_path)
+    drawn = answered(Question(STUDIES["all-run-k-down"], scenario, sets, replications=80), tmp_path)
+
+    by_hand = []
+    for down in itertools.combinations([f"esx-{number}" for number in range(1, 6)], k):
+        value = {**scenario.resolved, "spec": {**scenario.resolved["spec"]}}
+        value["spec"]["duration"] = "75m"
+        value["spec"]["timeline"] = [{"at": "15m", "failHost": name} for name in down]
+        by_hand.append(replicate(ready(value, 1), opened).row["all_run"])
+    assert [one.figure.value for one in every.found] == by_hand
+    share = sum(by_hand) / len(by_hand)
+    assert drawn.found[0].figure.low <= share <= drawn.found[0].figure.high
+
+
+def test_paired_comparison_finds_a_known_difference(tmp_path: Path) -> None:
+    """Ten minutes more of boot are ten minutes more of downtime, for every incident."""
+    scenario = made(
+        {"duration": "1h", "clusters": hosts(3), "workload": [web(1)], "durations": INSTANT}
+    )
+    question = Question(
+        STUDIES["boot-storm"], scenario, ["down=esx-1"], ["durations.guestBoot=0s,10m"]
+    )
+
+    answer = answered(question, tmp_path)
+
+    assert answer.differences[0][1].value == pytest.approx(600.0)
+
+
+def test_growth_names_the_first_month_without_room(tmp_path: Path) -> None:
+    """4 GiB a VM: three hosts of 64 GiB less one hold 32; 20 grow by 10 % to 32.2 in month 5."""
+    scenario = made({"duration": "1h", "clusters": hosts(3), "workload": [web(20)]})
+    question = Question(STUDIES["growth"], scenario, ["growth=10", "months=7"])
+
+    answer = answered(question, tmp_path)
+
+    counts = [round(20 * 1.1**month) for month in range(8)]
+    assert [one.figure.value for one in answer.found] == [max(0, n - 32) for n in counts]
+    assert "month 6" in answer.headline
+
+
+def test_blocking_vms_and_the_constraint_are_named(tmp_path: Path) -> None:
+    question = Question(STUDIES["who-blocks"], shipped("eviction-block"), ["host=esx-1"])
+
+    found = answered(question, tmp_path).found[0]
+
+    assert found.figure.value == 2
+    assert "DisallowedMigrationDeviceAttached" in found.worst_row["blocking"]
+
+
+def test_precision_adds_replications_until_it_is_met(tmp_path: Path) -> None:
+    question = Question(STUDIES["downtime-per-year"], shipped("host-failure"), precision=0.2)
+
+    answer = answered(question, tmp_path)
+
+    assert answer.widest <= 0.2
+    assert answer.done > 10
+
+
+def test_every_figure_that_a_study_shows_is_a_metric() -> None:
+    shown = {name for study in STUDIES.values() for name in (study.metric, *study.also)}
+    assert shown <= set(METRICS)
+
+
+def test_every_question_has_a_study_or_a_reason() -> None:
+    numbers = [study.number for study in STUDIES.values()] + list(UNANSWERED)
+    assert sorted(numbers) == list(range(1, 29))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_study_can_be_arranged(name: str, tmp_path: Path) -> None:
+    scenario = shipped("gpu-stranded" if "gpu" in name else "rolling-maintenance")
+    sets = {
+        "decommission": ["hosts=esx-3", "months=1"],
+        "downtime-per-year": ["years=2d"],
+        "predictive-evacuation": ["horizon=2d"],
+        "growth": ["months=1"],
+        "what-fits": ["most=3"],
+    }.get(name, [])
+    if name == "rules-and-failures":
+        rule = "drs.rules=[{name: apart, kind: antiAffinity, vms: [demo/web-1, demo/web-2]}]"
+        sets = [rule]
+
+    found = answered(Question(study_named(name), scenario, sets, replications=1), tmp_path).found
+
+    assert [one.problem for one in found] == [""] * len(found)
+
+
+@pytest.mark.parametrize(
+    ("sets", "varied", "message"),
+    [
+        (["policies.retri.longest=1s"], [], "no field retri (did you mean"),
+        ([], ["clusters[7].hosts[0].cores=1,2"], "there is no [7]"),
+        ([], ["k"], "write it as path=a,b,c"),
+        (["kk=2"], [], "unknown option"),
+        (["k=9"], [], "k is a number from 1 to 2"),
+        (["k=1", "k2=[1"], [], "is not a YAML value"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_runs(
+    sets: list[str], varied: list[str], message: str
+) -> None:
+    question = Question(STUDIES["any-k-down"], shipped("host-failure"), sets, varied)
+    with pytest.raises(BadInput) as error:
+        designed(question, opened)
+    assert message in str(error.value)
+
+
+def test_cell_that_is_no_scenario_is_reported_and_the_rest_runs(tmp_path: Path) -> None:
+    varied = ["clusters[0].hosts[0].cores=16,-3"]
+    question = Question(STUDIES["boot-storm"], shipped("host-failure"), ["down=esx-1"], varied)
+
+    found = answered(question, tmp_path).found
+
+    assert [bool(one.problem) for one in found] == [False, True]
+    assert "cores" in found[1].problem
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_intervals_cover_the_truth_as_often_as_they_say(tmp_path: Path) -> None:
+    """200 answers of 20 replications each: 92 to 98 % hold the mean from theory."""
+    scenario = failing(3, 100, 12, 60)
+    truth = open_hosts(3, 100, 12, 60 * 24)
+
+    held = 0
+    for seed in range(200):
+        figure = sampled(scenario, "hosts_open", 20, tmp_path, seed)
+        held += figure.low <= truth <= figure.high
+
+    assert 184 <= held <= 196
