@@ -4,7 +4,7 @@ VENV    ?= .venv
 BIN      = $(VENV)/bin
 BACKEND ?= memory
 
-.PHONY: setup run test check features scenarios vcsim lint render validate bench lock clean
+.PHONY: setup run test check features conform conform-wheel scenarios vcsim lint render validate bench lock clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml requirements.lock
@@ -25,6 +25,17 @@ check: setup            ## what needs no service: under a minute
 
 features: setup         ## the specification's clauses on BACKEND
 	$(BIN)/python -m pytest features --backend $(BACKEND)
+
+conform: setup          ## a conformance report of BACKEND, and a check of it, in out/conform
+	$(BIN)/vmsim conform --target $(BACKEND) -o out/conform
+	$(BIN)/vmsim conform verify out/conform
+
+conform-wheel: setup    ## the core clauses from a wheel in an environment of its own
+	rm -rf out/wheel && $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir out/wheel .
+	$(PYTHON) -m venv out/wheel/venv
+	out/wheel/venv/bin/python -m pip install --quiet "$$(ls out/wheel/*.whl)[conform]"
+	cd out/wheel && venv/bin/vmsim conform --level core
+	cd out/wheel && venv/bin/vmsim conform verify conformance-report
 
 scenarios: setup        ## every shipped scenario on BACKEND
 	$(BIN)/vmsim run scenarios/*.yaml --backend $(BACKEND)
@@ -47,6 +58,7 @@ bench: setup            ## ratios within one run; writes docs/bench.md
 render: setup           ## the generated parts of docs/
 	$(BIN)/python docs/render.py
 	$(BIN)/python -m features.clauses > docs/clauses.md
+	$(BIN)/vmsim conform schema > vmsim/conformance/report.schema.json
 	$(BIN)/python -m features.vsphere --page > docs/vcsim.md
 
 lock:                   ## write requirements.lock from pyproject.toml anew

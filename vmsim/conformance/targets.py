@@ -24,6 +24,8 @@ from vmsim.problems import BadInput
 GROUP = "vmsim.targets"
 OWN_HOSTS = "its hosts are its own, and each scenario needs other ones"
 LATER = "not available yet; the vSphere API profile and the kubernetes target are their own work"
+CLEAN_S = 3600.0
+MAINTENANCE = ("EnteringMaintenance", "Maintenance")
 
 
 def _no_one_left() -> list[str]:
@@ -64,9 +66,35 @@ def _on_vcenter(seed: int) -> Iterator[Target]:
     """Our VM role on the vCenter of GOVC_URL, as far as its hosts are those of the case."""
     try:
         with supervisor("vsphere", seed) as target:
-            yield target
+            try:
+                yield target
+            finally:
+                _clean(target)
     except BadInput as error:
         raise NotTestable(str(error)) from None
+
+
+def _clean(target: Target) -> None:
+    """Delete the VMs of the case and open its hosts again."""
+    if target.now_s == 0.0:
+        return
+    for host in target.hosts():
+        if target.host_state(host) in MAINTENANCE:
+            target.administer(exitMaintenance=host)
+    for key, vm in list(target.system.api.vms.items()):
+        namespace, _, name = key.rpartition("/")
+        held = {"metadata": {"annotations": dict.fromkeys(vm.annotations)}}
+        target.system.api.patch(key, held)  # one of them may hold the deletion back
+        target.delete("VirtualMachine", name, namespace)
+    target.until(lambda: not target.vm_count(), CLEAN_S)
+
+
+def _left_on_vcenter() -> list[str]:
+    try:
+        _check("vsphere")
+    except BadInput as error:
+        return [str(error)]
+    return []
 
 
 def _check(backend: str) -> None:
@@ -99,6 +127,7 @@ def _vsphere() -> Descriptor:
         partial(_check, "vsphere"),
         blind={"new-hosts": OWN_HOSTS, "host-failure": "nobody may make its hosts fail"},
         played=PLAYED["vcsim"][:1],
+        left_behind=_left_on_vcenter,
     )
 
 
