@@ -1,6 +1,7 @@
 """Studies against what is known in closed form, exactly or within their own intervals."""
 
 import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,12 @@ def test_every_question_has_a_study_or_a_reason() -> None:
     assert sorted(numbers) == list(range(1, 29))
 
 
+TWO_CLUSTERS = [
+    {"name": f"c-{n}", "hosts": [{"name": f"{n}-{{}}", "count": 2, "cores": 32, "memory": "64Gi"}]}
+    for n in (1, 2)
+]
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_study_can_be_arranged(name: str, tmp_path: Path) -> None:
     scenario = shipped("gpu-stranded" if "gpu" in name else "rolling-maintenance")
@@ -263,6 +270,8 @@ def test_study_can_be_arranged(name: str, tmp_path: Path) -> None:
         "predictive-evacuation": ["horizon=2d"],
         "growth": ["months=1"],
         "what-fits": ["most=3"],
+        "best-change": ["most=3"],
+        "consolidate": [f"clusters={json.dumps(TWO_CLUSTERS)}"],
     }.get(name, [])
     if name == "rules-and-failures":
         rule = "drs.rules=[{name: apart, kind: antiAffinity, vms: [demo/web-1, demo/web-2]}]"

@@ -19,12 +19,13 @@ from vmsim.whatif.design import Cell, Design, crossed, grid, per_shard, suite
 from vmsim.whatif.paths import Setting, changed, parsed, setting
 from vmsim.whatif.replication import ready, replicate, seed_of
 from vmsim.whatif.statistics import wanted_count
-from vmsim.whatif.studies import CASE_OPTIONS, arranged, is_option, options_of
+from vmsim.whatif.studies import arranged, is_option, options_of
 from vmsim.whatif.studies.study import Study
 from vmsim.whatif.working import Engine, Work
 
 FEWEST = 10
 MOST = 2_000
+UNFINISHED = "what is not over at the end of a run counts up to there: such times are lower bounds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,9 @@ def with_cases(study: Study, scenario: Mapping[str, Any], cell: Cell) -> list[Ce
     for path, value in cell.settings.items():
         if not is_option(study, path):
             spec = changed({"spec": spec}, Setting(path, value))["spec"]
-    cases = (
-        [] if any(name in CASE_OPTIONS for name in cell.settings) else study.cases(spec, options)
-    )
+    cases = study.cases(spec, options)
+    if cases and set(cases[0]) & set(cell.settings):
+        return [cell]
     return [Cell({**cell.settings, **case}) for case in cases] or [cell]
 
 
@@ -183,7 +184,7 @@ def _more(question: Question, design: Design, now: Answer) -> int:
 
 def assumed(question: Question) -> list[str]:
     """What the answer takes for granted: the study's assumptions, then the scenario's."""
-    return [*question.study.assumes, *assumptions(question.plan)]
+    return [*question.study.assumes, UNFINISHED, *assumptions(question.plan)]
 
 
 def counted(replications: int | None) -> int:

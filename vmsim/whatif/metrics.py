@@ -137,6 +137,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "", "VMs with a downtime", lambda x: float(len({item.vm for item in downtimes(x)}))
         ),
         "unplaced": Metric("", "VMs that do not run at the end", unplaced),
+        "lost": Metric(
+            "", "VMs that ran before and do not at the end",
+            lambda x: float(len({item.vm for item in downtimes(x) if item.open})),
+        ),
         "all_run": Metric(
             "", "1 if every VM that is wanted on runs at the end",
             lambda x: float(unplaced(x) == 0),

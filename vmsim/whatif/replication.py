@@ -25,7 +25,7 @@ from vmsim.whatif.incidents import Incident
 from vmsim.whatif.ledger import Ledger
 from vmsim.whatif.metrics import measured
 
-WORST_SHOWN = 20
+WORST_SHOWN = 6
 
 
 class Outcome(msgspec.Struct):

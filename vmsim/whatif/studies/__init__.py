@@ -27,10 +27,6 @@ UNANSWERED: Mapping[int, tuple[str, str]] = MappingProxyType(
             "What do reservations cost, and what does going without them?",
             "memory contention and ballooning are not modelled, so only half could be answered",
         ),
-        28: (
-            "Which single change gains most headroom?",
-            "no study tries changes on its own yet; vary them by hand with what-fits",
-        ),
     }
 )
 """Questions without a study, each with the reason."""
@@ -55,7 +51,7 @@ def is_option(study: Study | None, name: str) -> bool:
     return study is not None and (name in study.options or name in CASE_OPTIONS)
 
 
-CASE_OPTIONS = frozenset(("down", "host", "zone", "month", "class", "freed", "leftOut"))
+CASE_OPTIONS = frozenset(("down", "host", "zone", "month", "class", "freed", "leftOut", "change"))
 """What the cases of studies set."""
 
 

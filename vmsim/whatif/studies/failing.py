@@ -185,7 +185,7 @@ STUDIES = (
                  "are repaired in 24 h (a proposal)",),
     ),
     Study(
-        18, "zone-loss", "A zone is lost: what restarts, what stays down?", "unplaced", "mean",
+        18, "zone-loss", "A zone is lost: what restarts, what stays down?", "lost", "mean",
         _zone, {"settle": Option("2h", SETTLE.means)}, _every_zone,
         also=("vms_hit", "restored_50_s", "restored_95_s", "restored_all_s"),
         assumes=(LEFT_OUT, SETTLING), replications=2,
@@ -203,7 +203,7 @@ STUDIES = (
     Study(
         24, "boot-storm", "A host fails: when are 50, 95 and 100 % of its VMs back?",
         "restored_all_s", "mean", _storm, SETTLE_OPTIONS, _every_host,
-        also=("restored_50_s", "restored_95_s", "vms_hit", "unplaced"),
+        also=("restored_50_s", "restored_95_s", "vms_hit", "lost"),
         assumes=(LEFT_OUT, SETTLING, "power-ons at once: highAvailability.restart.perHost"),
         replications=2,
     ),

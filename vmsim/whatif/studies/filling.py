@@ -162,18 +162,26 @@ def _freed(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"freed": count} for count in range(len(names(spec)) - options["k"])]
 
 
+def _merged(spec: Spec) -> list[dict[str, Any]]:
+    """One cluster for all clusters of a zone; BadInput when no zone has two."""
+    zones: dict[str, list[dict[str, Any]]] = {}
+    for cluster in spec["clusters"]:
+        zones.setdefault(cluster.get("zone", "zone-1"), []).append(cluster)
+    if len(zones) == len(spec["clusters"]):
+        raise BadInput([Problem("no two clusters share a zone", field="clusters")])
+    made = []
+    for parts in zones.values():
+        stores = sorted({name for one in parts for name in one.get("datastores", [])})
+        found = {**parts[0], "hosts": [host for one in parts for host in one["hosts"]]}
+        made.append({**found, "datastores": stores} if stores else found)
+    return made
+
+
 def _consolidate(case: Case) -> None:
     case.quiet()
-    clusters = case.spec["clusters"]
-    zone = clusters[0].get("zone", "zone-1")
-    stores = sorted({name for one in clusters for name in one.get("datastores", [])})
-    merged = {**clusters[0], "zone": zone, "hosts": [h for one in clusters for h in one["hosts"]]}
-    if stores:
-        merged["datastores"] = stores
-    case.spec["clusters"] = [merged]
+    case.spec["clusters"] = _merged(case.spec)
     smallest = _largest(case.spec, len(names(case.spec)))[::-1]
-    freed = smallest[: case.whole("freed")]
-    for name in freed:
+    for name in smallest[: case.whole("freed")]:
         case.happens(SETTLED_S, enterMaintenance=name)
     for name in _largest(case.spec, case.whole("k")):
         case.happens(SETTLED_S + 3600.0, failHost=name)
@@ -187,6 +195,43 @@ def _freed_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
             break
         good = settings["freed"]
     return f"{good} hosts can be given up in one cluster with everything running at the same risk"
+
+
+def _changes(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    entries = [(cluster["name"], entry["name"]) for _, entry, cluster in hosts(spec)]
+    more = [f"one more {entry} in {cluster}" for cluster, entry in dict.fromkeys(entries)]
+    rules = [f"without rule {rule['name']}" for rule in (spec.get("drs") or {}).get("rules", [])]
+    return [{"change": text} for text in ("none", *more, *rules)]
+
+
+def _change(case: Case) -> None:
+    text = str(case.given("change"))
+    for cluster in case.spec["clusters"]:
+        for entry in list(cluster["hosts"]):
+            if text == f"one more {entry['name']} in {cluster['name']}":
+                new = {**entry, "name": "added-host", "count": 1}
+                cluster["hosts"].append(new)
+    block = case.spec.get("drs") or {}
+    rules = block.get("rules", [])
+    kept = [rule for rule in rules if text != f"without rule {rule['name']}"]
+    case.spec["drs"] = {**block, "rules": kept}
+    case.options["class"] = case.options.get("class") or _commonest(case.spec)
+    _probe(case)
+
+
+def _commonest(spec: Spec) -> str:
+    counts: dict[str, int] = {}
+    for load in spec.get("workload", []):
+        counts[_class(load["spec"])] = counts.get(_class(load["spec"]), 0) + load.get("count", 0)
+    found = counts or dict.fromkeys(map(_class, _templates(spec)), 1)
+    return max(found, key=lambda name: (found[name], name), default="")
+
+
+def _change_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
+    base = next(value for settings, value in figures if settings["change"] == "none")
+    ranked = sorted(figures, key=lambda one: -one[1])
+    gains = [f"{s['change']} ({value - base:+g})" for s, value in ranked if value > base]
+    return f"most is gained by: {', '.join(gains[:5])}" if gains else "no change gains anything"
 
 
 STUDIES = (
@@ -232,14 +277,14 @@ STUDIES = (
         {"policy": Option("percentage", "disabled, slots, percentage, dedicatedHosts"), "k": K,
          "settle": Option("1h", SETTLE.means)},
         variants=("policy=disabled,slots,percentage,dedicatedHosts",),
-        also=("unplaced", "vms_hit", "creations_refused", "restored_all_s"),
+        also=("unplaced", "lost", "vms_hit", "creations_refused", "restored_all_s"),
         assumes=(LEFT_OUT, "one host, drawn, fails"), best="high",
     ),
     Study(
         22, "consolidate", "How many hosts does one cluster instead of several free?", "unplaced",
         "mean", _consolidate, {"k": K, "settle": SETTLE}, _freed,
         also=("migrations", "packing_memory", "blockers"),
-        assumes=(LEFT_OUT, "the smallest hosts are given up first, in zone and datastores of all"),
+        assumes=(LEFT_OUT, "a zone's clusters become one; the smallest hosts go first"),
         replications=1, verdict=_freed_verdict,
     ),
     Study(
@@ -250,5 +295,14 @@ STUDIES = (
         _months, also=("running", "packing_memory"),
         assumes=(LEFT_OUT, "every workload grows alike", "the largest of the others fail"),
         replications=1, verdict=_month_verdict,
+    ),
+    Study(
+        28, "best-change", "Which single change gains most room for one more class of VM?",
+        "probes", "mean", _change,
+        {"k": Option(1, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
+        _changes, also=("packing_cpu", "packing_memory"),
+        assumes=(LEFT_OUT, "changes: one more host of each kind, or one rule left out",
+                 "room is counted in VMs of --set class=NAME, by default the most common class"),
+        best="high", replications=1, verdict=_change_verdict,
     ),
 )  # fmt: skip
