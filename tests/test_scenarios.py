@@ -213,6 +213,26 @@ def test_another_policy_is_noticed_by_the_expectations(
     assert not all(verdict.met for verdict in run(copy).verdicts)
 
 
+@pytest.mark.parametrize(
+    "name, spec",
+    [
+        ("drs-rules", {"drs": {}}),
+        ("load-balancing", {"drs": {"loadBalancing": {"threshold": 1}}}),
+        ("resource-pools", {"drs": {}}),
+        ("vmotion-bandwidth", {"vmotion": {"preCopy": {"sdps": False}}}),
+        ("rolling-upgrade", {"upgrade": [{"clusters": ["cluster-1", "cluster-2"]}]}),
+        ("year-of-failures", {"failures": {}}),
+        ("year-of-failures", {"maintenanceCalendar": []}),
+    ],
+)
+def test_scenario_without_what_it_is_about_misses_an_expectation(
+    name: str, spec: dict[str, Any], tmp_path: Path
+) -> None:
+    copy = changed(FOLDER / f"{name}.yaml", tmp_path, **spec)
+
+    assert not all(verdict.met for verdict in run(copy).verdicts)
+
+
 @by_name([path for path in SCENARIOS if path.stem.startswith("update-storm")])
 def test_each_storm_is_missed_under_the_other_verdict(path: Path, tmp_path: Path) -> None:
     other = "document" if path.stem.endswith("-code") else "code"
@@ -232,6 +252,7 @@ class _Watch:
     """The hosts and VMs as the records tell, kept apart from the code under test."""
 
     overcommit: float
+    moves: tuple[Cause, ...] = (Cause.EVACUATION,)
     states: dict[str, str] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
     on: dict[str, str] = field(default_factory=dict)
@@ -284,14 +305,21 @@ class _Watch:
             if vm in self.on:
                 yield f"{vm} is powered on while it runs on {self.on[vm]}"
             yield from self._arrive(vm, host)
-        elif record.kind == "VmMigrated":
-            if cause != Cause.EVACUATION:
-                yield f"{vm} moves for no reason"
-            if self.on.get(vm) != record.data["from"]:
-                yield f"{vm} is not where it is migrated from"
-            yield from self._arrive(vm, host)
+        elif record.kind in ("VmMigrated", "VmRelocated"):
+            yield from self._move(record, vm, host)
         elif record.kind != "VmCreated" and self.on.pop(vm, host) != host:
             yield f"{vm}: {record.kind} where it is not"
+
+    def _move(self, record: Record, vm: str, host: str) -> Iterator[str]:
+        if record.kind == "VmRelocated":
+            if vm in self.on or record.data["cause"] != Cause.EVACUATION:
+                yield f"{vm} is registered elsewhere for no reason"
+            return
+        if record.data["cause"] not in self.moves:
+            yield f"{vm} moves for no reason"
+        if self.on.get(vm) != record.data["from"]:
+            yield f"{vm} is not where it is migrated from"
+        yield from self._arrive(vm, host)
 
     def _arrive(self, vm: str, host: str) -> Iterator[str]:
         if self.states[host] in ("Maintenance", "NotResponding", "Removed"):
@@ -305,11 +333,13 @@ class _Watch:
 def violations(records: Iterable[Record], scenario: dict[str, Any]) -> list[str]:
     """Every law that the run broke, judged from its records alone."""
     overcommit = scenario["spec"].get("policies", {}).get("overcommit", {}).get("memory", 1.0)
-    watch = _Watch(overcommit)
+    balances = scenario["spec"].get("drs", {}).get("loadBalancing") is not None
+    moves = (Cause.EVACUATION, Cause.LOAD_BALANCING) if balances else (Cause.EVACUATION,)
+    watch = _Watch(overcommit, moves)
     return [f"{record.t:g}s: {text}" for record in records for text in watch.see(record)]
 
 
-def told(*lines: tuple[str, str, dict[str, Any]]) -> list[str]:
+def told(*lines: tuple[str, str, dict[str, Any]], **spec: Any) -> list[str]:
     """What is wrong with a story of a VM of 4 GiB, and two hosts of 6 GiB that it may run on."""
     hardware = {"hardware": {"memory": "4Gi"}}
     vm_class = {
@@ -330,7 +360,7 @@ def told(*lines: tuple[str, str, dict[str, Any]]) -> list[str]:
         source = "cluster" if kind.startswith("Vm") else "host"
         source = "api" if kind in ("Applied", "Added") else source
         records.append(Record(1.0, number, source, kind, name, data))
-    return violations(records, {"spec": {}})
+    return violations(records, {"spec": spec})
 
 
 ON_A = ("VmPoweredOn", "vm-1", {"host": "a", "cause": "User"})
@@ -344,6 +374,15 @@ def test_checker_accepts_a_lawful_story() -> None:
 
     assert told(ON_A, move, A_IN_MAINTENANCE) == []
     assert told(ON_A, A_DOWN, again) == []
+    off = ("VmRelocated", "vm-1", {"host": "b", "from": "a", "cause": "Evacuation"})
+    assert told(off, A_IN_MAINTENANCE) == []
+
+
+def test_load_balancing_is_a_reason_to_move_only_where_it_is_on() -> None:
+    move = ("VmMigrated", "vm-1", {"host": "b", "from": "a", "cause": "LoadBalancing"})
+
+    assert told(ON_A, move, drs={"loadBalancing": {}}) == []
+    assert told(ON_A, move) == ["1s: vm-1 moves for no reason"]
 
 
 @pytest.mark.parametrize(
@@ -360,6 +399,10 @@ def test_checker_accepts_a_lawful_story() -> None:
         (
             [ON_A, ("VmMigrated", "vm-1", {"host": "a", "from": "b", "cause": "Evacuation"})],
             "1s: vm-1 is not where it is migrated from",
+        ),
+        (
+            [ON_A, ("VmRelocated", "vm-1", {"host": "b", "from": "a", "cause": "Evacuation"})],
+            "1s: vm-1 is registered elsewhere for no reason",
         ),
         (
             [ON_A, ("VmPoweredOff", "vm-1", {"host": "b", "cause": "User"})],

@@ -143,9 +143,7 @@ def explain(picture: Picture, key: str) -> Iterator[str]:
         yield f"  host      {host.name} is {host.state} since {clock(host.since_s)}"
     if host is not None and key in host.blockers:
         yield f"  holds up  {host.name}: {host.blockers[key]}"
-    for scores in picture.scores.values():
-        if key in scores:
-            yield f"  DRS score {scores[key]:g} of 100"
+    yield from (f"  DRS score {low[key]:g} of 100" for low in picture.scores.values() if key in low)
     yield from _explain_refusal(picture, vm)
     for name, (word, reason, message) in sorted(vm.conditions.items()):
         text = ": ".join(part for part in (reason, message) if part)
