@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from backends.kube_process import KubeProcess
 from tests.serving import Served
 from vmsim.crds import resource_path
 from vmsim.editions import EDITIONS
@@ -373,3 +374,36 @@ def test_vms_run_on_vcsim(tmp_path: Path) -> None:
         served.kubectl("delete", "vm", "real", "-n", "demo", "--timeout=60s")
     finally:
         served.stop()
+
+
+def test_cluster_that_exists_is_served(tmp_path: Path) -> None:
+    with KubeProcess(tmp_path / "cluster") as cluster:
+        words = ("--speed", "60", "--kubeconfig", str(cluster.kubeconfig))
+        served = Served(scenario(tmp_path, "2026-08"), tmp_path, *words)
+        served.kubeconfig = cluster.kubeconfig
+        with served:
+            apply(served, "guest")
+            served.eventually(lambda: is_on(served, "guest"))
+            served.kubectl("delete", "vm", "guest", "-n", "demo", "--timeout=30s")
+
+
+def test_kinds_of_another_edition_are_not_taken_over(tmp_path: Path) -> None:
+    with Served(scenario(tmp_path, "2023-03"), tmp_path):
+        pass
+    again = Served(scenario(tmp_path, "2026-08"), tmp_path)
+    with pytest.raises(AssertionError, match="has VirtualMachine v1alpha1, not v1alpha6"):
+        again.start()
+    assert again.stop() == 2
+
+
+def test_kind_that_is_removed_under_us_does_no_harm(tmp_path: Path) -> None:
+    with Served(scenario(tmp_path, "2026-08"), tmp_path, "--speed", "60") as served:
+        apply(served, "orphan")
+        served.eventually(lambda: is_on(served, "orphan"))
+        name = "virtualmachines.vmoperator.vmware.com"
+        served.kubectl("delete", "crd", name, "--timeout=60s")
+        served.kubectl("get", "node")
+        assert served.stop() == 0
+        with served:
+            apply(served, "again")
+            served.eventually(lambda: is_on(served, "again"))

@@ -347,8 +347,11 @@ def _address(serial: int) -> str:
 
 
 def serial_of(address: str) -> int:
-    """The number of the guest that was given the address."""
-    high, middle, low = (int(part) for part in address.split(".")[1:])
+    """The number of the guest that was given the address; 0 for an address of another origin."""
+    parts = address.split(".")
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts):
+        return 0
+    high, middle, low = (int(part) & 255 for part in parts[1:])
     return high << 16 | middle << 8 | low
 
 

@@ -61,21 +61,25 @@ class Write:
     status: Mapping[str, Any] | None
     seen: Mapping[str, Any]
 
-    def metadata(self, raw: Mapping[str, Any]) -> dict[str, Any] | None:
+    def finalizers(self, raw: Mapping[str, Any]) -> dict[str, Any] | None:
         """The merge patch that `raw` needs, or None: nothing. It fails when `raw` is outdated."""
         known = raw["metadata"]
         now = list(known.get("finalizers") or ())
         wanted = [name for name in now if name != self.finalizer]
-        if self.has_finalizer and not known.get("deletionTimestamp"):
-            wanted = now if self.finalizer in now else [*now, self.finalizer]
-        elif self.has_finalizer:
-            wanted = now
-        patch: dict[str, Any] = {} if wanted == now else {"finalizers": wanted}
-        if self.zone and not (known.get("labels") or {}).get(ZONE_LABEL):
-            patch["labels"] = {ZONE_LABEL: self.zone}
-        if not patch:
+        if self.has_finalizer:
+            may_add = self.finalizer not in now and not known.get("deletionTimestamp")
+            wanted = [*now, self.finalizer] if may_add else now
+        if wanted == now:
             return None
-        return {**patch, "uid": self.uid, "resourceVersion": known["resourceVersion"]}
+        return {
+            "finalizers": wanted, "uid": self.uid, "resourceVersion": known["resourceVersion"],
+        }  # fmt: skip
+
+    def labels(self) -> dict[str, Any] | None:
+        """The merge patch with the label of its zone, or None: it has one (Z-06)."""
+        if not self.zone or (self.seen["metadata"].get("labels") or {}).get(ZONE_LABEL):
+            return None
+        return {"labels": {ZONE_LABEL: self.zone}, "uid": self.uid}
 
 
 class Mirror(ApiServer):
@@ -264,7 +268,8 @@ class Mirror(ApiServer):
         given = raw.get("status") or {}
         there = {name: given[name] for name in (*STATUS_FIELDS, "conditions") if given.get(name)}
         write = self.write(key)
-        if wanted != there or (write is not None and write.metadata(raw) is not None):
+        assert write is not None, "the VM was just seen"
+        if wanted != there or write.finalizers(raw) or write.labels():
             self.dirty[key] = None
 
     def _noted(self, record: Record) -> None:

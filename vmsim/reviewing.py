@@ -36,11 +36,23 @@ def review(request: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
         return response | {"status": status}
     if answer.warnings:
         response["warnings"] = list(answer.warnings)
+    patch: list[dict[str, Any]] = []
     if answer.raw.get("spec") != raw.get("spec"):
-        patch = [{"op": "add", "path": "/spec", "value": answer.raw["spec"]}]
+        patch.append({"op": "add", "path": "/spec", "value": answer.raw["spec"]})
+    if request["operation"] == "CREATE":
+        patch += _with_finalizer(raw, terms.edition.finalizer)
+    if patch:
         text = base64.b64encode(json.dumps(patch).encode()).decode()
         response |= {"patchType": "JSONPatch", "patch": text}
     return response
+
+
+def _with_finalizer(raw: Mapping[str, Any], finalizer: str) -> list[dict[str, Any]]:
+    """The controller would add it at once (X-01); like this, that takes no write of its own."""
+    there = raw.get("metadata", {}).get("finalizers") or []
+    if finalizer in there:
+        return []
+    return [{"op": "add", "path": "/metadata/finalizers", "value": [*there, finalizer]}]
 
 
 def registration(url: str, authority: bytes) -> dict[str, Any]:

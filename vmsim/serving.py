@@ -43,12 +43,15 @@ NODE = "Node"
 NOT_WATCHED = frozenset(("ConfigMap", "Secret", VM, NODE))
 TICK_S = 0.5
 BATCH = 1000
+WRITERS = 8
+LATE_S = 1.0
 CONFLICTS = 8
 RETRY_S = 5.0
 LAST_WORDS_S = 5.0
 JUDGED_S = 8.0
 
 Work = Callable[[], None]
+Send = Callable[[str, Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ class Supervisor:
         self.system = System(bare, backend, simpy.Environment(), how.sink, Mirror)
         assert isinstance(self.system.api, Mirror), "the store is the one that was asked for"
         self.mirror: Mirror = self.system.api
-        self.outbox = Outbox()
+        self.outbox = Outbox(WRITERS)
+        self._later = Outbox(1)  # labels and Events: what nobody waits for
         self.hosts = LiveHosts(self.system, kube, self.outbox)
         self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
         self._stopped = threading.Event()
@@ -113,6 +117,8 @@ class Supervisor:
         self._flush()
         self.outbox.drained(LAST_WORDS_S)
         self.outbox.close()
+        self._later.drained(LAST_WORDS_S)
+        self._later.close()
         self.system.trace.close()
 
     def judge(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,6 +240,9 @@ class Supervisor:
             if (write := self.mirror.write(key)) is not None:
                 job = partial(send, self._kube, self._path(key), write)
                 self.outbox.put(key, job, self._sent)
+                if labels := write.labels():
+                    late = partial(self._send_late, self._kube.patch, self._path(key))
+                    self._later.put(f"label/{key}", partial(late, {"metadata": labels}))
         self.mirror.dirty.clear()
         self.hosts.flush()
 
@@ -254,16 +263,21 @@ class Supervisor:
         vm = self.mirror.vms.get(record.object)
         api_version = self._edition.api_version
         found = live_events.event(record, vm, api_version, self.mirror.clock)
-        if found is not None and len(self.outbox) < live_events.MOST_WAITING:
+        if found is not None and len(self._later) < live_events.MOST_WAITING:
             path = f"/api/v1/namespaces/{found['metadata']['namespace']}/events"
             name = found["metadata"]["name"]
-            self.outbox.put(f"event/{name}", partial(self._kube.create, path, found))
+            self._later.put(name, partial(self._send_late, self._kube.create, path, found))
+
+    def _send_late(self, call: Send, path: str, body: Mapping[str, Any]) -> None:
+        """Statuses first: what nobody waits for waits a moment while there are any to write."""
+        self.outbox.drained(LATE_S)
+        call(path, body)
 
 
 def send(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | None:
-    """Write metadata, then status; the object afterwards, or None if it is not there any more."""
+    """Write finalizers, then status; the object afterwards, or None if it is not there."""
     try:
-        raw = _send_metadata(kube, path, write)
+        raw = _send_finalizers(kube, path, write)
         if raw is None or write.status is None:
             return raw
         body = {"metadata": {"uid": write.uid}, "status": write.status}
@@ -274,11 +288,11 @@ def send(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | None:
         raise
 
 
-def _send_metadata(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | None:
-    """Write what the metadata needs; read it again when somebody else was faster."""
+def _send_finalizers(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | None:
+    """Write the finalizers; read the object again when somebody else was faster."""
     raw: Mapping[str, Any] = write.seen
     for _ in range(CONFLICTS):
-        patch = write.metadata(raw)
+        patch = write.finalizers(raw)
         if patch is None:
             return raw
         try:
