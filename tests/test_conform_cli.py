@@ -143,8 +143,10 @@ def test_the_schema_that_is_shipped_is_that_of_the_report() -> None:
     assert json.loads(_run("schema")[1]) == schema()
 
 
-def _hostile(folder: Path) -> str:
-    """The page of a report on two targets whose words want to be markup."""
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report on two targets whose words want to be markup."""
+    folder = tmp_path_factory.mktemp("hostile")
     bad = "<script>alert(1)</script> & |"
     about = [
         descriptor(name="memory", implementation={"project": bad}, lacking={"new-hosts": bad}),
@@ -153,18 +155,18 @@ def _hostile(folder: Path) -> str:
     wanted = options("S-12", "S-22", targets=[one.name for one in about])
     found = Session(wanted, folder).run(about)
     assert all(bad not in text for text in (page.html(found), junit(found), markdown(found)))
-    return page.html(found)
+    return folder
 
 
-def test_the_page_needs_nothing_else_and_names_what_it_shows(tmp_path: Path) -> None:
-    text = _hostile(tmp_path)
+def test_the_page_needs_nothing_else_and_names_what_it_shows(hostile: Path) -> None:
+    text = (hostile / "report.html").read_text(encoding="utf-8")
     for word in ("<script", "<link", "http://", "https://", "<img", "@import", "url("):
         assert word not in text
     assert '<html lang="en">' in text and 'name="viewport"' in text
     assert text.count('scope="col"') == 5 and text.count('scope="row"') == 2
     assert 'data-target="a-target-with-a-long-name"' in text and "@media print" in text
     assert "✗ fail" in text and "- not supported" in text
-    assert _run("verify", str(tmp_path))[0] == 0
+    assert _run("verify", str(hostile))[0] == 0
 
 
 MEASURE = (
@@ -175,8 +177,9 @@ MEASURE = (
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 @pytest.mark.parametrize("width", [390, 768, 1280])
-def test_the_page_fits_a_screen(tmp_path: Path, width: int) -> None:
-    text = _hostile(tmp_path / "report").replace("</body>", f"{MEASURE}</body>")
+def test_the_page_fits_a_screen(hostile: Path, tmp_path: Path, width: int) -> None:
+    text = (hostile / "report.html").read_text(encoding="utf-8")
+    text = text.replace("</body>", f"{MEASURE}</body>")
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
     options_ = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
     profile = f"--user-data-dir={tmp_path / 'profile'}"

@@ -86,7 +86,13 @@ def _clean(target: Target) -> None:
         held = {"metadata": {"annotations": dict.fromkeys(vm.annotations)}}
         target.system.api.patch(key, held)  # one of them may hold the deletion back
         target.delete("VirtualMachine", name, namespace)
-    target.until(lambda: not target.vm_count(), CLEAN_S)
+
+    def is_clean() -> bool:
+        in_use = any(target.host_state(host) in MAINTENANCE for host in target.hosts())
+        return not in_use and not target.vm_count()
+
+    if not target.until(is_clean, CLEAN_S):
+        raise RuntimeError("the VMs or the hosts of the case could not be set free")
 
 
 def _left_on_vcenter() -> list[str]:
