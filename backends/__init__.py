@@ -17,6 +17,7 @@ from vmsim.ports import Backend
 from vmsim.problems import BadInput, Problem
 
 if TYPE_CHECKING:
+    from backends.effects import Driver
     from backends.vsphere_session import Session
 
 
@@ -46,12 +47,12 @@ def vcsim(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
         simulator = Vcsim()
         if simulator.program.url:
             with Session.connect(simulator.endpoint) as session:
-                yield _driven("vcsim", session, hosts)
+                yield driven("vcsim", session, hosts)
             return
         inventory = Path(folder) / "inventory"
         write_inventory(inventory, hosts)
         with simulator.start(inventory), Session.connect(simulator.endpoint) as session:
-            yield _driven("vcsim", session, hosts)
+            yield driven("vcsim", session, hosts)
 
 
 @contextmanager
@@ -60,16 +61,18 @@ def vsphere(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
     from backends.vsphere_session import Endpoint, Session
 
     with Session.connect(Endpoint.from_environment(os.environ)) as session:
-        yield _driven("vsphere", session, hosts)
+        yield driven("vsphere", session, hosts)
 
 
-def _driven(name: str, session: "Session", hosts: Sequence[HostSpec]) -> Backend:
-    """A backend whose plant keeps the time and whose session does the work."""
+def driven(
+    name: str, session: "Session", hosts: Sequence[HostSpec], driver: "Driver | None" = None
+) -> Backend:
+    """A backend whose plant keeps the time and whose session, or the driver before it, works."""
     from backends.effects import VSphereEffects
     from backends.memory import MemoryPlant
 
     _check_hosts(session, hosts)
-    effects = VSphereEffects(session)
+    effects = VSphereEffects(driver or session)
     about = session.about
     versions = {name: f"{about.product} (API {about.api})", "notes": "; ".join(session.notes)}
     return Backend(

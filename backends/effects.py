@@ -8,19 +8,62 @@ A simulated vCenter cannot lose a host, so a failed host is played: its VMs are 
 is disconnected. A host that joins later is there from the start, and unused until then.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from backends.vsphere_reads import VMSeen
-from backends.vsphere_session import NewVM, Session
+from backends.vsphere_session import NewVM, TaskRef
 from vmsim.actions import Fault, Task, Verb
 from vmsim.ports import Believed, HostCommand
 from vmsim.problems import Unreachable
 
 
+class Driver(Protocol):
+    """What is asked of a vSphere API here; a `Session` does it, `Unreliable` not always."""
+
+    def create(self, new: NewVM) -> Fault | None:
+        """Create a VM and wait for it."""
+        ...
+
+    def relocate(self, key: str, host: str) -> Fault | None:
+        """Move it to another host and wait."""
+        ...
+
+    def submit(self, verb: Verb, key: str, host_name: str = "") -> TaskRef | Fault:
+        """Start an operation on a VM."""
+        ...
+
+    def wait(
+        self, started: Sequence[TaskRef | Fault], timeout_s: float = 60.0
+    ) -> list[Fault | None]:
+        """The outcome of each; None is success."""
+        ...
+
+    def enter_maintenance(self, host: str) -> Fault | None:
+        """Enter maintenance and wait."""
+        ...
+
+    def exit_maintenance(self, host: str) -> Fault | None:
+        """Exit maintenance and wait."""
+        ...
+
+    def disconnect(self, host: str) -> Fault | None:
+        """Disconnect the host and wait."""
+        ...
+
+    def reconnect(self, host: str) -> Fault | None:
+        """Connect the host again and wait."""
+        ...
+
+    def vms(self) -> dict[str, VMSeen]:
+        """Every VM by key."""
+        ...
+
+
 class VSphereEffects:
     """See `vmsim.ports.Effects`; owns nothing, the session is closed by whoever opened it."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Driver) -> None:
         self._session = session
 
     def task(self, task: Task) -> Fault | None:
