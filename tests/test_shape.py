@@ -38,6 +38,8 @@ ALLOWED: Mapping[str, str] = {
     "docstring: vmsim.prerequisites.PrerequisiteCatalog.storage_class": PROTOCOL,
     "arguments: vmsim.cli.run": OPTIONS,
     "arguments: vmsim.cli.get": OPTIONS,
+    "arguments: vmsim.serve_cli.serve": OPTIONS,
+    "arguments: vmsim.serve_cli.node_add": OPTIONS,
     "arguments: vmsim.conformance.cli.conform": OPTIONS,
     "arguments: vmsim.whatif.whatif_cli.whatif": OPTIONS,
     "arguments: vmsim.whatif.sweep_cli.plan": OPTIONS,

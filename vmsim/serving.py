@@ -84,6 +84,7 @@ class Supervisor:
         self._stopped = threading.Event()
         self._began_s = 0.0
         self._looked_s = 0.0
+        self._refusing = False
         self._storage = {name: tuple(stores) for name, stores in plan.scenario.spec.storage.items()}
         self.system.trace.listen(self._tell)
 
@@ -250,10 +251,13 @@ class Supervisor:
         if refusal is not None:
             self._inbox.put(partial(self._refused, key, refusal))
         elif answer is not None:
+            self._refusing = False
             self._inbox.put(partial(self.mirror.written, key, answer))
 
     def _refused(self, key: str, refusal: Exception) -> None:
-        say(f"{key} could not be written: {refusal}")
+        if not self._refusing:
+            say(f"{key} could not be written: {refusal}")
+        self._refusing = True  # one of many tells enough, until a write succeeds again
         timer = self.system.env.timeout(RETRY_S * self._how.speed)
         assert timer.callbacks is not None
         timer.callbacks.append(lambda _: self.mirror.dirty.setdefault(key))
