@@ -28,7 +28,7 @@ from vmsim.quantities import duration_s
 from vmsim.scenario import GROUP, json_schema
 from vmsim.shell import FAILED, exit_codes, scenario_path, trace_folder
 from vmsim.trace import read_header
-from vmsim.whatif import sweep_cli, whatif_cli
+from vmsim.whatif import report_cli, sweep_cli, whatif_cli
 
 app = typer.Typer(
     name="vmsim",
@@ -43,6 +43,7 @@ app.add_typer(conform_cli.app, name="conform")
 app.command()(serve_cli.serve)
 app.add_typer(serve_cli.node_app, name="node")
 app.command()(whatif_cli.whatif)
+app.command()(report_cli.report)
 app.add_typer(sweep_cli.app, name="sweep")
 
 BackendName = StrEnum("BackendName", {name: name for name in BACKENDS})  # type: ignore[misc]

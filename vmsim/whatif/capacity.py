@@ -112,6 +112,11 @@ class Capacity:
         top, bottom = self.integral[PARTS.index(part)], self.integral[PARTS.index(whole)]
         return float(top / bottom) if bottom else 0.0
 
+    def now(self, part: str, whole: str) -> float:
+        """The share of one part in another at this moment; 0 of nothing."""
+        top, bottom = self.total[PARTS.index(part)], self.total[PARTS.index(whole)]
+        return float(top / bottom) if bottom else 0.0
+
     def _size(self, class_name: str) -> tuple[float, float, float]:
         found = self._classes.get(class_name)
         if found is None:
