@@ -9,6 +9,7 @@ is deleted, so it is powered off, destroyed and let go. All durations are 0.
 
 import sys
 from collections.abc import Generator
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,19 +34,20 @@ API = "vmoperator.vmware.com/v1alpha6"
 NAMESPACE = "demo"
 IMAGE = "vmi-0a0044d7c690bcbea"
 STORAGE = "my-storage-class"
+RETRY = "evacuation_retry"  # a pause after a failure, which must not be 0
+NO_TIME = {name: "0s" for name in DurationsModel.model_fields if name != RETRY}
 
 
 def scenario(hosts: int) -> dict[str, Any]:
     """A scenario of `hosts` hosts in one cluster, with everything the VMs need."""
     host = {"name": "esx-{}", "count": hosts, "cores": churn.HOST_CORES, "mhz": 2_000}
     host["memory"] = f"{churn.HOST_MIB}Mi"
-    durations = {name: "0s" for name in DurationsModel.model_fields}
     spec = {
         "edition": EDITION,
         "namespace": NAMESPACE,
         "duration": "36500d",
         "policies": {"placement": "best_fit", "overcommit": {"cpu": 1.0, "memory": 1.0}},
-        "durations": durations,
+        "durations": NO_TIME,
         "clusters": [{"name": "cluster-1", "zone": "zone-1", "hosts": [host]}],
         "manifests": [*surroundings(), *(vm_class(cpus, gib) for cpus, gib, _ in churn.CLASSES)],
     }
@@ -138,7 +140,8 @@ class Churn:
     def __init__(self, path: Path, hosts: int, sink: BinaryIO | None) -> None:
         self.env = simpy.Environment()
         ready = plan(hosts)
-        assert ready.durations == Durations(*[0.0] * len(DurationsModel.model_fields))
+        pauses = {field.name for field in fields(Durations) if getattr(ready.durations, field.name)}
+        assert pauses == {f"{RETRY}_s"}, pauses
         with opened("memory", ready.hosts) as backend:
             self.system = System(ready, backend, self.env, sink)
         self.rows: list[int] = []

@@ -23,7 +23,6 @@ from vmsim import loading
 from vmsim.documents import Document, Lines
 from vmsim.objects import VirtualMachine
 from vmsim.plan import Plan
-from vmsim.scenario import DurationsModel
 from vmsim.simulate import System
 
 YEAR_S = 8760 * 3600.0
@@ -47,8 +46,7 @@ def scenario(hosts: int) -> dict[str, Any]:
     spec = made["spec"]
     spec["duration"] = f"{int(YEAR_S)}s"
     spec["policies"]["placement"] = "worst_fit"
-    spec["durations"] = {name: "0s" for name in DurationsModel.model_fields}
-    spec["durations"]["guest_boot"] = f"{BOOT_S}s"
+    spec["durations"] = system.NO_TIME | {"guest_boot": f"{BOOT_S}s"}
     spec["highAvailability"] = {
         "detection": {"secondaryWithHeartbeats": f"{DETECTION_S}s", "placement": "0s"}
     }
