@@ -1,5 +1,6 @@
 """Each filter says yes and no where it should, and what is remembered equals what is so."""
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -414,3 +415,12 @@ def test_placer_that_remembers_chooses_as_one_that_does_not(
             wanted = ASKED[one[2]]
             assert placer.place(placer.shape(wanted)) == place(wanted, found, "worst_fit")
             assert placer.refusals(wanted) == Placer(found, BUILT_IN["first_fit"]).refusals(wanted)
+
+
+def test_requirement_hashes_as_its_equals_and_is_pickled_without_its_hash() -> None:
+    one, two = need(zones=("zone-1",)), need(zones=("zone-1",))
+    assert hash(one) == hash(two)
+    assert hash(replace(one, cpus=one.cpus + 1)) == hash(replace(two, cpus=two.cpus + 1))
+    again = pickle.loads(pickle.dumps(one))
+    assert again == one
+    assert again._hash == 0

@@ -13,6 +13,7 @@ before those were dropped. `freed` counts the changes that may let a waiting VM 
 expected need, with the share of each kind: policies that keep room for them read it.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -53,7 +54,7 @@ class Inventory:
         self.kept_free: frozenset[str] = frozenset()
         self.topology = 0
         self._lowest_mhz = (-1, 0)
-        self.touched: list[int] = []
+        self.touched = array("q")
         self.forgotten = 0
         self.freed = 0
         self.pools: Ledger | None = None
@@ -143,7 +144,7 @@ class Inventory:
         """Drop the older part of `touched` once it is longer than `keep`; `forgotten` counts it."""
         if len(self.touched) > keep:
             self.forgotten += len(self.touched)
-            self.touched.clear()
+            del self.touched[:]
 
     def pool_admits(self, pool: str | None, resource: int, units: int) -> NDArray[np.bool_]:
         """For each host, whether the pool may promise so much more in the host's cluster.

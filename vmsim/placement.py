@@ -36,6 +36,8 @@ from vmsim.requirement import needs as needs
 Scores: TypeAlias = NDArray[np.float64]
 
 EVERY_ROW = slice(None)
+NO_FIT = -np.inf
+NEVER = np.array(NO_FIT)
 FEW_HOSTS = 512  # below this, rescoring every host costs less than picking out the touched ones
 
 
@@ -93,6 +95,14 @@ def _devices_free(requirement: Requirement, inventory: Inventory, rows: Rows) ->
     return free
 
 
+SCHEDULABLE = Filter(
+    "Schedulable",
+    "InvalidHostState",
+    False,
+    lambda vm: True,
+    lambda vm, hosts, rows: hosts.open[rows],
+)
+
 FILTERS = (
     Filter(
         "Candidate",
@@ -147,13 +157,7 @@ FILTERS = (
         lambda vm: bool(vm.devices),
         _by_host(_has_device),
     ),
-    Filter(
-        "Schedulable",
-        "InvalidHostState",
-        False,
-        lambda vm: True,
-        lambda vm, hosts, rows: hosts.open[rows],
-    ),
+    SCHEDULABLE,
     Filter(
         "AntiAffinity",
         "RuleViolation",
@@ -232,7 +236,7 @@ class Shape:
     """
 
     __slots__ = (
-        "_fixed", "_live", "_prefers", "_wide",
+        "_all_fixed", "_fixed", "_live", "_prefers", "_wide",
         "needs", "requirement", "scores", "seen", "topology",
     )  # fmt: skip
 
@@ -243,13 +247,14 @@ class Shape:
         self.seen = 0
         self.scores: Scores = np.zeros(0)
         self._fixed: Mask = np.zeros(0, dtype=bool)
+        self._all_fixed = False
         rules, pool = requirement.rules, requirement.pool
         self._wide = affinity.looks_beyond_the_row(rules) or pool is not None
         self._prefers = any(not rule.must for rule in requirement.rules)
         self._live = [
             filter_.passes
             for filter_ in FILTERS
-            if not filter_.fixed and filter_.applies(requirement)
+            if not filter_.fixed and filter_ is not SCHEDULABLE and filter_.applies(requirement)
         ]
 
     def refresh(self, inventory: Inventory, policy: Policy) -> Scores:
@@ -257,14 +262,14 @@ class Shape:
         touched = inventory.forgotten + len(inventory.touched)
         if self.topology != inventory.topology:
             self._fixed = _all_pass(self.requirement, inventory, fixed=True)
+            self._all_fixed = bool(self._fixed.all())
             self.scores = np.empty(len(inventory))
             self.topology = inventory.topology
             self._rescore(inventory, policy, EVERY_ROW)
         elif touched > self.seen:
-            start = self.seen - inventory.forgotten
-            every = start < 0 or self._wide or len(inventory) <= FEW_HOSTS
-            every = every or touched - self.seen > len(inventory)
-            rows = EVERY_ROW if every else np.array(inventory.touched[start:], dtype=np.int64)
+            start, count = self.seen - inventory.forgotten, len(self.scores)
+            every = start < 0 or self._wide or count <= FEW_HOSTS or touched - self.seen > count
+            rows = EVERY_ROW if every else np.frombuffer(inventory.touched[start:], np.int64)
             self._rescore(inventory, policy, rows)
         self.seen = touched
         return self.scores
@@ -278,10 +283,13 @@ class Shape:
         return np.where(best, scores, -np.inf)
 
     def _rescore(self, inventory: Inventory, policy: Policy, rows: Rows) -> None:
-        passes = self._fixed[rows].copy()
+        requirement = self.requirement
+        passes = inventory.open[rows]
+        if not self._all_fixed:
+            passes = passes & self._fixed[rows]
         for test in self._live:
-            passes &= test(self.requirement, inventory, rows)
-        self.scores[rows] = np.where(passes, policy(self.requirement, inventory, rows), -np.inf)
+            passes = passes & test(requirement, inventory, rows)
+        self.scores[rows] = np.where(passes, policy(requirement, inventory, rows), NEVER)
 
 
 class Placer:
@@ -307,7 +315,7 @@ class Placer:
             return -1
         self.inventory.forget(4 * len(scores) + 4096)
         best = int(scores.argmax())
-        return best if scores[best] > -np.inf else -1
+        return best if scores[best] > NO_FIT else -1
 
     def fits(self, shape: Shape, row: int) -> bool:
         """Whether the host of this row fits."""

@@ -27,7 +27,8 @@ def first_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Sco
 
 def best_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
     """The host with the fewest free vCPUs: fills hosts up, keeps whole hosts free."""
-    return -inventory.room[CPU][rows].astype(np.float64)
+    scores: Scores = np.negative(inventory.room[CPU][rows], dtype=np.float64)
+    return scores
 
 
 def worst_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:

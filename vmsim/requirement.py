@@ -4,8 +4,10 @@ A `Requirement` is all that a placement may know of a VM. VMs that ask for the s
 alike, so it holds nothing that tells one from another.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
 from vmsim import affinity
 from vmsim.affinity import Rule
@@ -51,6 +53,19 @@ class Requirement:
     rules: tuple[Rule, ...] = ()
     lifetime_s: float = 0.0
     pool: str | None = None
+    _hash: int = field(default=0, init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        """The same for equal values; found once, because placements look up by requirement."""
+        known = self._hash
+        if not known:
+            known = hash(_fields(self)) or 1
+            object.__setattr__(self, "_hash", known)
+        return known
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without the hash: another process has other hashes of strings."""
+        return Requirement, _fields(self)
 
     @property
     def lifetime_class(self) -> int:
@@ -58,6 +73,9 @@ class Requirement:
         if not self.lifetime_s:
             return LIFETIME_CLASSES
         return 1 + sum(1 for below_s in LIFETIME_BELOW_S if self.lifetime_s >= below_s)
+
+
+_fields = attrgetter(*(each.name for each in fields(Requirement) if each.init))
 
 
 @lru_cache(maxsize=4096)
