@@ -165,16 +165,20 @@ class Churn:
         def leave(key: str, number: int, _: simpy.Event) -> None:
             guest = guests.get(key)
             rows[number] = guest.row if guest and guest.claim >= 0 else -1
+            api.hold()
             api.delete("VirtualMachine", key)
+            api.let_go()
 
         for number, (arrival_s, lifetime_s, cpus, mib) in enumerate(churn.records(self._path)):
             yield env.timeout(arrival_s - env.now)
             key = f"{NAMESPACE}/vm-{number}"
+            api.hold()
             api.submit(VirtualMachine(key, specs[cpus, mib]), "template")
             rows.append(-1)
             callbacks = env.timeout(lifetime_s).callbacks
             assert callbacks is not None
             callbacks.append(partial(leave, key, number))
+            api.let_go()
 
 
 def run(path: Path, hosts: int, trace: Path) -> str:

@@ -230,3 +230,32 @@ def test_key_added_while_it_is_visited_is_visited_once_more() -> None:
     made.add("a")
     env.run()
     assert visits == [(2, "a"), (4, "a")]
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_held_keys_are_handled_when_let_go_unless_the_instant_has_more(busy: bool) -> None:
+    env, made, visits = queue()
+    order: list[str] = []
+
+    def act(_: object) -> None:
+        if busy:
+            env.timeout(0.0).callbacks.append(lambda _: order.append("other"))  # type: ignore
+        made.hold()
+        made.add("a")
+        made.add("b")
+        assert visits == []
+        made.let_go()
+        order.extend(key for _, key in visits)
+
+    env.timeout(5.0).callbacks.append(act)  # type: ignore[union-attr]
+    env.run(until=6.0)
+    assert visits == [(5.0, "a"), (5.0, "b")]
+    assert order == (["other"] if busy else ["a", "b"])
+
+
+def test_letting_go_of_nothing_handles_nothing() -> None:
+    env, made, visits = queue()
+    made.hold()
+    made.let_go()
+    env.run(until=1.0)
+    assert visits == []

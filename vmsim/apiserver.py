@@ -26,7 +26,11 @@ Watcher = Callable[[str], None]
 
 
 class ApiServer:
-    """The store of one run; `now` gives the simulated second."""
+    """The store of one run; `now` gives the simulated second.
+
+    Who makes a request as the last thing of an event may do so between `hold` and `let_go`: its
+    watcher then acts in the same event, if it can.
+    """
 
     def __init__(
         self, now: Callable[[], float], catalog: Catalog, edition: Edition, trace: Trace
@@ -40,6 +44,8 @@ class ApiServer:
         self._watchers: list[Watcher] = []
         self._catalog_watchers: list[Callable[[], None]] = []
         self._version = 0
+        self.hold: Callable[[], None] = _nothing
+        self.let_go: Callable[[], None] = _nothing
 
     def watch(self, changed: Watcher, catalog_changed: Callable[[], None]) -> None:
         """Call `changed(key)` after each change of a VM's spec or metadata, and
@@ -207,6 +213,10 @@ def _field_error(place: str, message: str) -> FieldError:
 
 def _with(manifest: Manifest, raw: dict[str, Any]) -> Manifest:
     return Manifest(manifest.kind, manifest.namespace, manifest.name, raw)
+
+
+def _nothing() -> None:
+    return None
 
 
 def _no_namespace(manifest: Manifest) -> Denied:

@@ -8,6 +8,7 @@ visits what is not settled, and what changed without the controller being told.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import simpy
 
@@ -23,6 +24,9 @@ from vmsim.status import renew, report
 from vmsim.trace import Trace
 from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
 
+HARD = PowerOffMode.HARD
+FIELDS = ("phase", "power_state", "host", "zone", "ip")
+REPORTED = tuple((name, attrgetter(name)) for name in FIELDS)
 STEPS_PER_VISIT = 16  # a VM takes at most five steps at once; more is a defect, not a wait
 
 CREATING, POWER_CHANGE, DELETING, WAITING_FOR_IP, OTHER = 100, 99, 98, 97, -1
@@ -82,9 +86,9 @@ class Surroundings:
         """What the VM asks of a host; its class must exist."""
         self._forget_if_changed()
         spec = vm.spec
-        lowest_mhz, policies = self._lowest_mhz(), policy_words(vm)
-        key = (vm.namespace, spec.class_name, spec.storage_class, vm.zone, policies, lowest_mhz)
-        whole = (*key, spec.min_hardware_version, lifetime_s(vm))
+        lowest_mhz, asked = self._lowest_mhz(), (policy_words(vm), lifetime_s(vm), vm.zone)
+        names = (vm.namespace, spec.class_name, spec.storage_class)
+        whole = (names, asked, lowest_mhz, spec.min_hardware_version)
         known = self._requirements.get(whole)
         if known is None:
             vm_class = self.api.catalog.vm_class(vm.namespace, spec.class_name)
@@ -141,6 +145,7 @@ class Controller:
             Next.DESTROY: hypervisor.destroy,
         }
         self._api.watch(self._queue.add, self._catalog_changed)
+        self._api.hold, self._api.let_go = self._queue.hold, self._queue.let_go
         hypervisor.subscribe(self._vm_changed)
 
     def wake(self, key: str) -> None:
@@ -157,14 +162,18 @@ class Controller:
         conditions, missing = self._surroundings.prerequisites(vm)
         if vm.generation > 1 and self._hypervisor.observe(key).exists:
             self._hypervisor.tag(key, policy_words(vm))
+        observe, edition, requests = self._hypervisor.observe, self._edition, self._requests
+        asked = False
         for _ in range(STEPS_PER_VISIT):
-            seen = self._hypervisor.observe(key)
-            step = next_step(vm, seen, missing, self._edition)
-            request = self._requests.get(step.next)
+            seen = observe(key)
+            step = next_step(vm, seen, missing, edition)
+            request = requests.get(step.next)
             if request is None:
                 self._stop(vm, seen, step, conditions)
                 break
-            self._unsettle(key)
+            if not asked:
+                asked = True
+                self._unsettle(key)
             if step.next is Next.CREATE and self._too_many():
                 self._come_again(key)
                 break
@@ -220,8 +229,8 @@ class Controller:
     def _power_off(self, key: str) -> None:
         """Power off as the VM's owner asked for; a deletion is always hard (X-02)."""
         vm = self._api.vms[key]
-        mode = PowerOffMode.of(vm.spec.power_off_mode or self._edition.power_off_mode)
-        self._hypervisor.power_off(key, PowerOffMode.HARD if vm.deleting else mode)
+        word = vm.spec.power_off_mode or self._edition.power_off_mode
+        self._hypervisor.power_off(key, HARD if vm.deleting else PowerOffMode.of(word))
 
     def _rank(self, key: str) -> int:
         """The priority of the VM in the queue (Q-11)."""
@@ -260,9 +269,9 @@ class Controller:
         old = vm.status
         new = report(vm, seen, conditions, self._failure.get(vm.key), self._edition)
         data: dict[str, object] = {}
-        for name in ("phase", "power_state", "host", "zone", "ip"):
-            value = getattr(new, name)
-            if value != getattr(old, name):
+        for name, value_of in REPORTED:
+            value = value_of(new)
+            if value != value_of(old):
                 setattr(old, name, value)
                 data[name] = value
         said = renew(old.conditions, new.conditions, self._env.now)

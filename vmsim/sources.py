@@ -49,13 +49,17 @@ class Sources:
             for number, (label, template) in enumerate(planned.kinds.items())
         ]
         namespace = next(iter(planned.kinds.values())).namespace
+        api = self.api
         for number, arrival in enumerate(arrivals(planned, namespace, self.seed), start=1):
             if arrival.pause_s:
+                api.let_go()
                 yield self.env.timeout(arrival.pause_s)
+                api.hold()
             like = likes[arrival.kind]
             if like is not None:
                 key = f"{namespace}/{workload.name.replace('{}', str(number))}"
                 self._submit(key, like, arrival.lifetime_s)
+        api.let_go()
 
     def _submit(self, key: str, like: _Like, lifetime_s: float | None) -> None:
         vm = like.vm
@@ -68,7 +72,9 @@ class Sources:
 
     def _end(self, key: str) -> Callable[[simpy.Event], None]:
         def end(_: simpy.Event) -> None:
+            self.api.hold()
             self.api.delete("VirtualMachine", key)
+            self.api.let_go()
 
         return end
 

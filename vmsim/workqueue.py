@@ -83,6 +83,22 @@ class WorkQueue:
         self._failures: dict[str, int] = {}
         self._busy: dict[str, bool] = {}
         self._draining = False
+        self._held = False
+
+    def hold(self) -> None:
+        """Start nothing before `let_go`, which its caller calls as the last thing it does."""
+        self._held = True
+
+    def let_go(self) -> None:
+        """Handle what is due: at once if nothing else happens in this instant, which saves an
+        event, and else after what was to come before it."""
+        self._held = False
+        if self._ready and not self._draining:
+            self._draining = True
+            if self._env.peek() > self._env.now:
+                self._drain()
+            else:
+                self._call(0.0, self._drain)
 
     def add(self, key: str) -> None:
         """Make the key due now; a later due time of the key is dropped."""
@@ -92,7 +108,7 @@ class WorkQueue:
             return
         if key not in self._ready:
             self._ready[key] = 0
-        if not self._draining:
+        if not self._draining and not self._held:
             self._draining = True
             self._call(0.0, self._drain)
 
@@ -128,7 +144,7 @@ class WorkQueue:
         """How often the key failed in a row."""
         return self._failures.get(key, 0)
 
-    def _drain(self, _: simpy.Event) -> None:
+    def _drain(self, _: simpy.Event | None = None) -> None:
         if self._pace.visit_s:
             self._employ()
         else:
