@@ -69,11 +69,15 @@ class MemoryPlant:
     def start(self, task: Task, ended: TaskEnded) -> None:
         """See `vmsim.ports.Plant`. A task without duration ends before this returns."""
         strike = self.faults.strike(task) if self.faults else None
+        migrates = task.verb is Verb.MIGRATE
+        if strike is None and not migrates and self.fixed_s(task) <= 0.0:
+            ended(task, self.effects.task(task) if self.effects else None)
+            return
         run = _Run(task, ended, strike)
         lost = strike is not None and strike.kind == "drop"
         delay_s = strike.delay_s if strike is not None else 0.0
         delay_s = self.durations.task_timeout_s if lost else delay_s + self.fixed_s(task)
-        if task.verb is Verb.MIGRATE:
+        if migrates:
             run.move = self.migrations.move(task, delay_s, sends=not lost)
             self._moving[run.move.serial] = run
             self._enter(run)

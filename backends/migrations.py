@@ -327,13 +327,13 @@ def _oldest(pool: Pool) -> int:
 def _reached(links: list[Link]) -> list[Move]:
     """The migrations on these links, on the links of those, and so on; oldest first."""
     found: dict[int, Move] = {}
-    known = {id(link): link for link in links}
+    known = {id(link) for link in links}
     for link in links:  # grows on the way
-        new = [move for serial, move in link.moves.items() if serial not in found]
-        found |= {move.serial: move for move in new}
-        ends = {id(end): end for move in new for end in (move.source.out, move.target.into)}
-        links += [end for number, end in ends.items() if number not in known]
-        known |= ends
+        for move in [move for serial, move in link.moves.items() if serial not in found]:
+            found[move.serial] = move
+            ends = (move.source.out, move.target.into)
+            links += [end for end in ends if id(end) not in known]
+            known.update(map(id, ends))
     return [found[serial] for serial in sorted(found)]
 
 

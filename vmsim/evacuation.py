@@ -69,7 +69,7 @@ def hindrance(
 
     `hot` is `vgpu.hotmigrate.enabled`; `stun_s` is how long its vGPUs would stop the VM.
     """
-    if not is_movable(devices, vgpu_hot_migrate=hot):
+    if devices and not is_movable(devices, vgpu_hot_migrate=hot):
         return "DisallowedMigrationDeviceAttached"
     if traits.pinned:
         return "AffinityConfigured"

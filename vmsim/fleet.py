@@ -8,7 +8,7 @@ Room: a powered-on VM holds its room; a task that will run the VM somewhere clai
 when it starts. A powered-off VM holds none, except between a creation and its power-on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +31,8 @@ EVENTS = {
 }
 """Kind of the record of a task that succeeded: vSphere's event names."""
 
+VERBS = {verb: verb.value for verb in Verb}  # a look-up costs less than an enum's `value`
+CAUSES = {cause: cause.value for cause in Cause}
 NOTHING = Requirement(0, 0)
 TO_A_HOST = frozenset((Verb.POWER_ON, Verb.MIGRATE))
 WITHOUT_ROOM = frozenset((Verb.CREATE, Verb.RELOCATE))
@@ -75,6 +77,7 @@ class Fleet:
         self.residents: list[dict[str, Guest]] = [{} for _ in self.inventory.hosts]
         self.on_room: Callable[[], None] = _nothing
         self.on_settled: Callable[[int], None] = _nothing_with
+        self.draining: Collection[int] = ()
         self.guest_times: GuestTimes | None = None
         self._plant = plant
         self._changed: list[Changed] = []
@@ -157,7 +160,7 @@ class Fleet:
             task.lasts_s = self.guest_times.power_off_s(guest.key, task.mode)
         self._plant.start(task, self._ended)
         if guest.busy is verb:
-            data = {"verb": verb.value, "host": host, "cause": cause.value}
+            data = {"verb": VERBS[verb], "host": host, "cause": CAUSES[cause]}
             self.trace.write("cluster", "TaskStarted", guest.key, data)
 
     def reserve(self, guest: Guest, row: int) -> None:
@@ -212,13 +215,13 @@ class Fleet:
             self._apply(guest, task)
         else:
             self._roll_back(guest, task, fault)
-        if guest.row >= 0:
+        if guest.row in self.draining:
             self.on_settled(guest.row)
         self.notify(guest, requested=guest.cause is Cause.USER)
 
     def _apply(self, guest: Guest, task: Task) -> None:
         verb = task.verb
-        data: dict[str, Any] = {"host": task.host, "cause": str(task.cause)}
+        data: dict[str, Any] = {"host": task.host, "cause": CAUSES[task.cause]}
         if verb in MOVES and task.source != task.host:
             data["from"] = task.source
         if task.report:
@@ -303,9 +306,11 @@ class Fleet:
 
     def _account(self, guest: Guest) -> None:
         """Charge the guest's reservations to its pool once while it holds room anywhere."""
-        row = max(guest.claim, guest.target)
         pools = self.inventory.pools
-        if pools is None or (row >= 0) is bool(guest.charged):
+        if pools is None:
+            return
+        row = max(guest.claim, guest.target)
+        if (row >= 0) is bool(guest.charged):
             return
         vm, sign = guest.requirement, 1 if row >= 0 else -1
         guest.charged = self.inventory.hosts[row].cluster if row >= 0 else guest.charged
@@ -325,7 +330,8 @@ class Fleet:
         if guest.row != row:
             if guest.row >= 0:
                 self.residents[guest.row].pop(guest.key, None)
-                self.on_settled(guest.row)
+                if guest.row in self.draining:
+                    self.on_settled(guest.row)
             guest.row = row
             self.residents[row][guest.key] = guest
             host = self.inventory.hosts[row]

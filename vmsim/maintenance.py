@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from vmsim.actions import Cause, Fault, Verb
 from vmsim.cluster import ClusterPolicy, idle
-from vmsim.evacuation import Disposition, disposition, in_order, restart_host
+from vmsim.evacuation import Disposition, Order, disposition, in_order, restart_host
 from vmsim.fleet import Fleet, Guest
 from vmsim.groups import are_elsewhere, binding, companions, place_together
 from vmsim.hosts import HostStates, Refused
@@ -43,6 +43,7 @@ class Maintenance:
     """The hosts that are on their way into maintenance mode, or out of it.
 
     `admits` says why a host may not be emptied now, if that is so; it is asked until it agrees.
+    `offers_room` tells whether `use_room` is to be called in this instant anyway.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Maintenance:
         self._drains: dict[int, _Drain] = {}
         self._exits: dict[int, object] = {}
         self.admits: Callable[[int], Fault | None] = _anything
+        self.offers_room: Callable[[], bool] = _never
         fleet.on_settled = self._look_again
+        fleet.draining = self._drains
 
     def waiting(self) -> bool:
         """Whether a host is being emptied."""
@@ -121,17 +124,20 @@ class Maintenance:
         if blockers:
             self._note_blockers(row, drain, blockers)
             return
-        moving = sum(guest.busy is Verb.MIGRATE for guest in residents.values())
+        there = list(residents.values())
+        moving = [guest.busy for guest in there].count(Verb.MIGRATE)
         nic_mbps = self._fleet.inventory.hosts[row].nic_mbps
         free = concurrent(nic_mbps, self._policy.vmotion.limits) - moving
-        there = list(residents.values())
-        sizes = [guest.requirement.memory_mib for guest in there]
-        for guest in [there[n] for n in in_order(sizes, self._policy.drs.evacuation_order)]:
-            if self._is_due_to_leave(row, guest) and (free > 0 or guest.key not in drain.in_line):
+        if self._policy.drs.evacuation_order is not Order.DECLARED:
+            sizes = [guest.requirement.memory_mib for guest in there]
+            there = [there[n] for n in in_order(sizes, self._policy.drs.evacuation_order)]
+        in_line = drain.in_line
+        for guest in there:
+            if self._is_due_to_leave(row, guest) and (free > 0 or guest.key not in in_line):
                 blocker = self._leave(drain, guest, may_migrate=free > 0)
                 free -= guest.busy is Verb.MIGRATE
                 if guest.busy is None and not blocker:
-                    drain.in_line.add(guest.key)
+                    in_line.add(guest.key)
                 if blocker:
                     blockers[guest.key] = blocker
         self._note_blockers(row, drain, blockers)
@@ -296,9 +302,12 @@ class Maintenance:
             self._hosts.open(row, "ExitMaintenanceMode")
 
     def _look_again(self, row: int) -> None:
-        """Drain once more at the end of this instant, however many tasks end in it."""
+        """Drain once more at the end of this instant, however many tasks end in it.
+
+        Room that is to be offered in this instant leads to that, too.
+        """
         drain = self._drains.get(row)
-        if drain is not None and not drain.due:
+        if drain is not None and not drain.due and not self.offers_room():
             drain.due = True
             self._hosts.later(0.0, lambda: self._due(row, drain))
 
@@ -309,3 +318,7 @@ class Maintenance:
 
 def _anything(row: int) -> Fault | None:
     return None
+
+
+def _never() -> bool:
+    return False

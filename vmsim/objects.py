@@ -110,7 +110,7 @@ class Condition(msgspec.Struct, frozen=True, gc=False):
     def at(self, now_s: float, before: "Condition | None") -> "Condition":
         """This condition with its time: that of the last change of `status`."""
         kept = before is not None and before.status == self.status
-        since_s = before.since_s if before and kept else now_s
+        since_s = before.since_s if kept and before else now_s
         return Condition(self.type, self.status, self.reason, self.message, since_s)
 
 

@@ -106,8 +106,9 @@ def _next_of_power(vm: VirtualMachine, seen: Observed) -> Step:
             return WAIT_FOR_IP
         return POWER_OFF if seen.reserved else SETTLED
     if wanted is PowerState.ON:
-        held = any(name.startswith(HOLD_POWER_ON) for name in vm.annotations)
-        return HELD if held else POWER_ON
+        if vm.annotations and any(name.startswith(HOLD_POWER_ON) for name in vm.annotations):
+            return HELD
+        return POWER_ON
     if wanted is PowerState.SUSPENDED:
         if seen.reserved:
             return POWER_OFF
@@ -152,6 +153,8 @@ def lifetime_s(vm: VirtualMachine) -> float:
 
     It is a hint to the placement, no more; one that is not a duration is passed over.
     """
+    if not vm.annotations and not vm.labels:
+        return 0.0
     hint = vm.annotations.get(LIFETIME) or vm.labels.get(LIFETIME)
     try:
         return duration_s(hint) if hint else 0.0
@@ -161,6 +164,8 @@ def lifetime_s(vm: VirtualMachine) -> float:
 
 def policy_words(vm: VirtualMachine) -> tuple[str, ...]:
     """The kinds and names of the compute policies that the VM refers to."""
-    references = vm.spec.extra.get("policies") or ()
+    references = vm.spec.extra.get("policies")
+    if not references:
+        return vm.spec.policies
     kinds = tuple(str(item.get("kind", "")) for item in references if isinstance(item, dict))
     return kinds + vm.spec.policies

@@ -74,11 +74,13 @@ class System:
         plant = backend.make(PlantNeeds(env, plan.durations, self._host, injector, plan.vmotion))
         self.fleet = Fleet(Placer(inventory, policy(policies.placement)), plant, self.trace)
         self.fleet.on_room = self._room
+        self._room_due = False
         behaviour = cluster_policy(plan)
         self.cluster = Cluster(self.fleet, behaviour)
         self.hosts = Administration(env, self.fleet, plant, behaviour)
         self.balancer = Balancer(env, self.fleet, behaviour)
         self.hosts.availability.class_of = self._class_of
+        self.hosts.maintenance.offers_room = lambda: self._room_due
         self.cluster.admits = self.hosts.admission.refusal
         self.cluster.sized = self.hosts.admission.sized
         self.api = store(lambda: env.now, Catalog(spec.edition), plan.edition, self.trace)
@@ -91,7 +93,6 @@ class System:
         self.chance = Chance(plan, Parts(env, self.api, self.fleet, self.hosts))
         self._wakes = policies.retry.wake_on_capacity
         self.cluster.wake = self.controller.wake
-        self._room_due = False
 
     def watch(self) -> None:
         """Keep the picture and judge the expectations while records come in."""

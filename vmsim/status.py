@@ -49,7 +49,10 @@ def renew(
     said: dict[str, list[str]] = {}
     for kind, condition in found.items():
         before = kept.get(kind)
-        if before is None or not condition.says_the_same(before):
+        if before is None:
+            kept[kind] = condition.at(now_s, None)
+            said[kind] = [condition.status, condition.reason, condition.message]
+        elif not condition.says_the_same(before):
             kept[kind] = condition.at(now_s, before)
             said[kind] = [condition.status, condition.reason, condition.message]
     return said
