@@ -131,7 +131,7 @@ class Session:
     def _attempt(self, one: Progress, case: Case, number: int) -> Attempt:
         made = made_by(one.about.name, self.options.seed, number)
         evidence = trial.run(case, partial(one.about.open, self.options.seed), made)
-        if left := one.about.left_behind():
+        if (left := one.about.left_behind()) and "error" not in evidence:
             evidence["error"] = {"kind": "LeftBehind", "text": "; ".join(left), "line": ""}
         text = canonical(evidence)
         name = f"evidence/{one.about.name}/{case.id}.{number}.json"

@@ -25,7 +25,7 @@ GROUP = "vmsim.targets"
 OWN_HOSTS = "its hosts are its own, and each scenario needs other ones"
 LATER = "not available yet; the vSphere API profile and the kubernetes target are their own work"
 CLEAN_S = 3600.0
-MAINTENANCE = ("EnteringMaintenance", "Maintenance")
+ENTERING, CLOSED = "EnteringMaintenance", "Maintenance"
 
 
 def _no_one_left() -> list[str]:
@@ -75,24 +75,23 @@ def _on_vcenter(seed: int) -> Iterator[Target]:
 
 
 def _clean(target: Target) -> None:
-    """Delete the VMs of the case and open its hosts again."""
+    """Delete the VMs of the case, then open its hosts, which no VM holds up any more."""
     if target.now_s == 0.0:
         return
-    for host in target.hosts():
-        if target.host_state(host) in MAINTENANCE:
-            target.administer(exitMaintenance=host)
     for key, vm in list(target.system.api.vms.items()):
         namespace, _, name = key.rpartition("/")
         held = {"metadata": {"annotations": dict.fromkeys(vm.annotations)}}
         target.system.api.patch(key, held)  # one of them may hold the deletion back
         target.delete("VirtualMachine", name, namespace)
-
-    def is_clean() -> bool:
-        in_use = any(target.host_state(host) in MAINTENANCE for host in target.hosts())
-        return not in_use and not target.vm_count()
-
-    if not target.until(is_clean, CLEAN_S):
+    done = target.until(lambda: not target.vm_count() and not _hosts(target, ENTERING), CLEAN_S)
+    for host in _hosts(target, CLOSED):
+        target.administer(exitMaintenance=host)
+    if not done or not target.until(lambda: not _hosts(target, CLOSED), CLEAN_S):
         raise RuntimeError("the VMs or the hosts of the case could not be set free")
+
+
+def _hosts(target: Target, state: str) -> list[str]:
+    return [host for host in target.hosts() if target.host_state(host) == state]
 
 
 def _left_on_vcenter() -> list[str]:
