@@ -21,7 +21,7 @@ test: setup vcsim       ## everything: units, scenarios, features, the real vcsi
 	$(BIN)/python -m pytest
 
 check: setup            ## what needs no service: under a minute
-	$(BIN)/python -m pytest -m "not vcsim"
+	$(BIN)/python -m pytest -m "not vcsim and not slow"
 
 features: setup         ## the specification's clauses on BACKEND
 	$(BIN)/python -m pytest features --backend $(BACKEND)

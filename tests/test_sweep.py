@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,6 +178,33 @@ def test_dask_that_is_not_there_is_unreachable(tmp_path: Path) -> None:
         working.run(
             Work(plan, tmp_path, opened), Engine("dask", 0, "tcp://127.0.0.1:1"), plan.shards()
         )
+
+
+@pytest.mark.slow
+def test_dask_worker_is_killed_and_the_digest_stays(tmp_path: Path, processes: Processes) -> None:
+    pytest.importorskip("distributed", reason="the extra cluster is not installed")
+    scheduler, plan, folder = tmp_path / "scheduler.json", sweep(2, 60, 2), tmp_path / "dask"
+    where = ["--scheduler-file", str(scheduler), "--no-dashboard"]
+    alone = ["--nthreads", "1", "--no-nanny", "--death-timeout", "15"]
+
+    def begin(*words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", *words, *where]
+        return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+    master = begin("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0")
+    wait_for(scheduler.exists)
+    processes += [begin("distributed.cli.dask_worker", *alone) for _ in range(2)]
+    processes.append(master)  # workers end first, then the scheduler
+
+    def kill_one() -> None:
+        wait_for(lambda: parts(folder) >= 5)
+        processes[0].kill()
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    working.run(Work(plan, folder, opened), Engine("dask", 0, str(scheduler)), plan.shards())
+    killer.join()
+    assert digest(plan, folder) == ran(plan, tmp_path / "alone")
 
 
 def test_sampled_designs_stay_in_their_ranges() -> None:

@@ -255,6 +255,12 @@ def test_every_question_has_a_study_or_a_reason() -> None:
     assert sorted(numbers) == list(range(1, 29))
 
 
+def test_page_lists_every_study() -> None:
+    page = (SCENARIOS.parent / "docs" / "whatif.md").read_text()
+    for study in STUDIES.values():
+        assert f"| {study.number} | `{study.name}` | {study.question} |" in page
+
+
 TWO_CLUSTERS = [
     {"name": f"c-{n}", "hosts": [{"name": f"{n}-{{}}", "count": 2, "cores": 32, "memory": "64Gi"}]}
     for n in (1, 2)
