@@ -75,6 +75,10 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], word: str, tmp_path
     assert word in text
 
 
+def test_the_exit_codes_are_in_the_help() -> None:
+    assert "3 inconclusive" in _run("--help")[1]
+
+
 def test_an_edition_selects_its_cases(tmp_path: Path) -> None:
     assert _run("--only", "S-22", "--edition", "2023-03", "-o", str(tmp_path))[0] == 0
     found = read((tmp_path / "report.json").read_bytes())

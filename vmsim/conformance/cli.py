@@ -16,7 +16,7 @@ import typer
 from vmsim.problems import BadInput, Problem
 from vmsim.shell import exit_codes
 
-app = typer.Typer(help="Judge an implementation against the specification.")
+app = typer.Typer()
 
 Targets = Annotated[
     list[str] | None,
@@ -46,7 +46,7 @@ def conform(  # noqa: PLR0913 - one parameter per option of the command line
     output: Out = DEFAULT_OUT,
     mutants: Mutants = False,
 ) -> None:
-    """Run the clauses of the specification on a target and write a report.
+    """Judge an implementation by the clauses of the specification, and write a report.
 
     Exit codes: 0 conformant, 1 not, 2 usage, 3 inconclusive, 4 unreachable, 5 a defect of vmsim,
     130 interrupted.
