@@ -157,10 +157,11 @@ def shown(study: Study, figure: Figure) -> str:
 def number(figure: Figure, unit: str) -> str:
     """A figure with its interval."""
     scale, word = _scaled(unit, figure.value)
-    value = f"{figure.value / scale:.4g}{word}"
-    if figure.low == figure.high:
-        return value
-    return f"{value} [{figure.low / scale:.4g}, {figure.high / scale:.4g}]"
+    digits = 6 if 0.99 < figure.value < 1.0 else 4
+    value, low, high = (
+        f"{end / scale:.{digits}g}" for end in (figure.value, figure.low, figure.high)
+    )
+    return f"{value}{word}" if figure.low == figure.high else f"{value}{word} [{low}, {high}]"
 
 
 def _scaled(unit: str, value: float) -> tuple[float, str]:

@@ -49,7 +49,9 @@ def as_text(
     metric = METRICS[study.metric]
     yield f"{study.question}  (question {study.number}, scenario {design.name})"
     yield f"  {found.headline}"
-    yield f"  {metric.means}; {study.how} of {found.done} replications, 95 % interval"
+    done = f"{found.done} of {found.wanted}" if found.done < found.wanted else f"{found.done}"
+    runs = f"{done} runs in {len(found.found)} cells"
+    yield f"  {metric.means}; {study.how} over replications, 95 % interval ({runs})"
     yield ""
     yield from _cells(question, found)
     if compare and found.differences:
