@@ -1,6 +1,7 @@
-"""Compare vmsim with plain SimPy and CloudSim Plus, and write docs/bench.md.
+"""Compare vmsim with plain SimPy, CloudSim Plus, SimGrid and pyvmomi, and write docs/bench.md.
 
-python -m bench            all of it, about a quarter of an hour
+python -m bench            all of it, about half an hour
+python -m bench --short    smaller sizes and no other language, minutes; writes the document
 python -m bench --quick    small sizes, about a minute; writes nothing
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import churn, cloudsim, measure, report
+from bench import churn, cloudsim, measure, report, rolling
 from bench.churn import Size
 from bench.report import Row
 
@@ -28,6 +29,10 @@ class Effort:
     scaling: tuple[Size, ...]
     scaling_rounds: int
     memory: Size | None
+    rolling: tuple[int, ...] = (64, 1_000)
+    rolling_rounds: int = 5
+    year_replications: int = 20
+    vsphere: bool = True
 
 
 FULL = Effort(
@@ -45,6 +50,21 @@ QUICK = Effort(
     scaling=(Size(100, 5_000), Size(1_000, 10_000)),
     scaling_rounds=3,
     memory=None,
+    rolling=(64,),
+    rolling_rounds=2,
+    year_replications=3,
+    vsphere=False,
+)
+SHORT = Effort(
+    churn=Size(1_000, 20_000),
+    rounds=5,
+    cloudsim_rounds=0,
+    scaling=(Size(100, 5_000), Size(10_000, 20_000)),
+    scaling_rounds=2,
+    memory=None,
+    rolling_rounds=3,
+    year_replications=3,
+    vsphere=False,
 )
 
 
@@ -57,7 +77,8 @@ class Bench:
 
     def rows(self) -> Iterator[Row]:
         """The rows of the table, each as soon as it is measured."""
-        for part in (self._churn, self._cloudsim, self._scaling, self._memory):
+        parts = (self._churn, self._cloudsim, self._scaling, self._memory)
+        for part in (*parts, self._rolling, self._simgrid, self._year, self._vsphere):
             yield from part()
 
     def _churn(self) -> Iterator[Row]:
@@ -73,6 +94,9 @@ class Bench:
     def _cloudsim(self) -> Iterator[Row]:
         size = self._effort.churn
         what = f"{_name(size)}: CPU time of CloudSim Plus {cloudsim.VERSION} by vmsim's"
+        if not self._effort.cloudsim_rounds:
+            yield Row.skipped(what, "no rounds asked for")
+            return
         command = cloudsim.command(self._folder)
         if isinstance(command, str):
             yield Row.skipped(what, command)
@@ -109,6 +133,58 @@ class Bench:
         yield Row.at_most(f"{_name(size)}: greatest resident memory in MiB", mib, 1024.0)
         yield Row.fact(f"CPU µs per VM, {_name(size)}", measure.per_vm_us(found, "vmsim"))
 
+    def _rolling(self) -> Iterator[Row]:
+        trace = str(self._folder / "rolling.jsonl")
+        for hosts in self._effort.rolling:
+            path = str(rolling.store(hosts, self._folder))
+            drivers = {
+                "vmsim": [*_python("bench.rolling_system"), path, trace],
+                "plain SimPy": [*_python("bench.rolling_plain"), path],
+            }
+            found = measure.rounds(drivers, self._effort.rolling_rounds)
+            what = f"maintenance of {hosts:,} hosts in turn"
+            by_plain = measure.ratios(found, "vmsim", "plain SimPy")
+            yield Row.at_most(f"{what}: CPU time of vmsim by plain SimPy's", by_plain, 1.0)
+            for name in drivers:
+                counts = [each[name]["migrations"] for each in found]
+                cost = [1e6 * each[name]["cpu_s"] / each[name]["migrations"] for each in found]
+                words = f"CPU µs per migration, {counts[0]:,} migrations, {name}"
+                yield Row.fact(words, measure.spread(cost))
+
+    def _simgrid(self) -> Iterator[Row]:
+        hosts, what = self._effort.rolling[0], "how long it lasts: off SimGrid's answer by percent"
+        path, folder = str(rolling.store(hosts, self._folder)), str(self._folder)
+        theirs = measure.once([*_python("bench.rolling_simgrid"), path, folder])
+        if "skipped" in theirs:
+            yield Row.skipped(what, theirs["skipped"])
+            return
+        trace = str(self._folder / "rolling.jsonl")
+        ours = measure.once([*_python("bench.rolling_system"), path, trace])
+        off = abs(3600 * ours["makespan_h"] / theirs["makespan_s"] - 1)
+        yield Row.at_most(f"{hosts} hosts, {what}", measure.spread([100 * off]), 2.0)
+
+    def _year(self) -> Iterator[Row]:
+        words = [*_python("bench.year"), "64", str(self._effort.year_replications)]
+        cost = [measure.once(words)["ms_per_replication"] for _ in range(3)]
+        what = "64 hosts, a year of failures: CPU ms per replication"
+        yield Row.at_most(what, measure.spread(cost), 25.0)
+
+    def _vsphere(self) -> Iterator[Row]:
+        if not self._effort.vsphere:
+            yield Row.skipped("vcsim: our session beside bare pyvmomi", "not asked for")
+            return
+        acts = {"read": "reading 10,000 VMs", "start": "powering on 1,000 VMs"}
+        try:
+            found = measure.once(_python("bench.vsphere"))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            yield Row.skipped("vcsim: our session beside bare pyvmomi", reason)
+            return
+        for name, what in acts.items():
+            pairs = zip(found[name], found[f"{name} bare"], strict=True)
+            ratio = measure.spread([ours / theirs for ours, theirs in pairs])
+            yield Row.at_most(f"vcsim, {what}: seconds by those of bare pyvmomi", ratio, 2.0)
+
     def _vmsim(self, size: Size) -> list[str]:
         trace = self._folder / "trace.jsonl"
         return [*_python("bench.system"), str(self._file(size)), str(size.hosts), str(trace)]
@@ -138,8 +214,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes; writes nothing")
     parser.add_argument("--cloudsim-rounds", type=int, default=FULL.cloudsim_rounds)
     parser.add_argument("--scaling-rounds", type=int, default=FULL.scaling_rounds)
+    parser.add_argument("--short", action="store_true", help="fewer, smaller rounds; writes")
     said = parser.parse_args()
     asked = replace(FULL, cloudsim_rounds=said.cloudsim_rounds, scaling_rounds=said.scaling_rounds)
+    asked = SHORT if said.short else asked
     with tempfile.TemporaryDirectory() as folder:
         rows = []
         for row in Bench(QUICK if said.quick else asked, Path(folder)).rows():
