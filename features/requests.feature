@@ -126,12 +126,10 @@ Feature: Requests that the API admits and refuses
     Given the API of edition 2026-08
     And hosts "esx-1"
     And namespace "demo" with a class, an image and a storage class
-    And VM "db" that is powered on, with these fields of spec:
-      """
-      guestID: otherGuest64
-      """
+    And VM "db" that was asked to restart
     When nextRestartTime of VM "db" is changed to ""
     Then the request is accepted
+    And VM "db" has nextRestartTime other than ""
 
   @M-15
   Scenario: An update that empties the name of a secret is repaired
@@ -324,6 +322,7 @@ Feature: Requests that the API admits and refuses
     And namespace "demo" with a class, an image and a storage class
     When VM "db" is created to have image {kind: ConfigMap, name: vmi-0a0044d7c690bcbea}
     Then the request is denied
+    And the refusal says "spec.image.kind"
 
   @I-02
   Scenario: A display name that stands for one image is taken for it

@@ -21,12 +21,13 @@ def main() -> int:
     parser.add_argument("--only", action="append", metavar="ID", help="a mutant, or a glob")
     parser.add_argument("--json", action="store_true", help="the whole matrix as JSON")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
+    parser.add_argument("--match", default="", help="only scenarios that pytest -k selects so")
     asked = parser.parse_args()
     chosen = [mutant for mutant in MUTANTS if _is_chosen(mutant, asked.only)]
     if not chosen:
         parser.error(f"no mutant is named {', '.join(asked.only)}")
     with contextlib.redirect_stdout(sys.stderr):
-        matrix = run(chosen, FOLDER, max(1, asked.jobs))
+        matrix = run(chosen, FOLDER, max(1, asked.jobs), asked.match)
     lines = json.dumps(as_value(matrix), indent=1) if asked.json else "\n".join(text(matrix))
     print(lines)
     return exit_code(matrix)

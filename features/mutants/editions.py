@@ -23,6 +23,7 @@ WORDS = (
         "Any word is a power state.",
         ("P-01", "P-13"),
         edit(f"{ADMISSION}:_power_words", "if power is not None and", "if False and"),
+        excuse="the schema of the kind refuses such a word before the admission sees it",
     ),
     Mutant(
         "off-by-default",
@@ -138,10 +139,10 @@ WORDS = (
         edit(f"{ADMISSION}:_zone", "if str(zone) not in", "if False and str(zone) not in"),
     ),
     Mutant(
-        "storage-refused-without-name",
-        "The refusal of a storage class does not name it.",
-        ("ST-04",),
-        edit(f"{ADMISSION}:_storage", "by object {name}", "by object"),
+        "storage-class-not-offered",
+        "A storage class that the namespace is not offered is taken.",
+        ("ST-01", "ST-04"),
+        edit(f"{ADMISSION}:_storage", "if exists and draft", "if exists or draft"),
     ),
 )
 
@@ -357,6 +358,7 @@ WORK = (
         "A VM whose host does not respond gets requests all the same.",
         ("Q-07",),
         edit(f"{STEP}:next_step", "if not seen.connected:", "if False:"),
+        excuse="the cluster takes no request for a VM whose host is lost, so nothing comes of it",
     ),
     Mutant(
         "slow-to-see-power",

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -122,10 +123,11 @@ class Mutation:
         started_s = time.monotonic()
         items = [item for item in session.items if _is_scenario(item)]
         self.matrix.cases = [_case(item) for item in items]
-        kills = self._feel(items)
-        self.matrix.failed = [f"{items[kill.case].name}: {kill.message}" for kill in kills]
-        if items and not kills:
-            self.matrix.outcomes = self._run_all(items)
+        with _steps_remembered():
+            kills = self._feel(items)
+            self.matrix.failed = [f"{items[kill.case].name}: {kill.message}" for kill in kills]
+            if items and not kills:
+                self.matrix.outcomes = self._run_all(items)
         self.matrix.seconds = time.monotonic() - started_s
         return True
 
@@ -247,6 +249,27 @@ def _limited() -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
+@contextmanager
+def _steps_remembered() -> Iterator[None]:
+    """Find the definition of each step once: pytest-bdd tries all of them at every step, which
+    takes longer than what the step does."""
+    place: Any = import_module("pytest_bdd.scenario")  # not before pytest has begun
+    find = place.find_fixturedefs_for_step
+    known: dict[tuple[str, str, str], list[Any]] = {}
+
+    def remembered(step: Any, fixturemanager: Any, node: Any) -> list[Any]:
+        key = (step.type, step.name, str(node.path))
+        if key not in known:
+            known[key] = list(find(step, fixturemanager, node))
+        return known[key]
+
+    place.find_fixturedefs_for_step = remembered
+    try:
+        yield
+    finally:
+        place.find_fixturedefs_for_step = find
+
+
 def _codes(places: set[str]) -> Iterator[tuple[CodeType, str]]:
     for place in places:
         with suppress(Stale, ImportError):
@@ -291,10 +314,10 @@ def _outcome(mutant: Mutant, file: Path) -> Outcome:
     return Outcome(**value, kills=kills)
 
 
-def run(mutants: Sequence[Mutant], folder: Path, jobs: int = 2) -> Matrix:
+def run(mutants: Sequence[Mutant], folder: Path, jobs: int = 2, match: str = "") -> Matrix:
     """The matrix of these mutants over the features in `folder`, on memory."""
     plugin = Mutation(mutants, jobs)
-    options = ["--backend", "memory", "-p", "no:cacheprovider", "-q", "--no-header"]
+    options = ["--backend", "memory", "-p", "no:cacheprovider", "-q", "--no-header", "-k", match]
     code = pytest.main([str(folder), *options, "-o", "timeout=0"], plugins=[plugin])
     if code not in (0, 5) and not plugin.matrix.failed:
         plugin.matrix.failed = [f"pytest ended with {int(code)}"]

@@ -204,6 +204,14 @@ def _all_failed(target: Target) -> None:
     target.wait(target.timeouts.running_s)
 
 
+@given(phrase('VM "{name:q}" that was asked to restart'))
+def _asked_to_restart(target: Target, name: str) -> None:
+    target.apply_vm(name)
+    _await_running(target, name)
+    target.patch(name, {"spec": {"nextRestartTime": "now"}})
+    assert not target.answer.reasons, target.answer.reasons
+
+
 @given(phrase('VM "{name:q}" that is being made'))
 def _vm_being_made(target: Target, name: str) -> None:
     target.apply_vm(name)
