@@ -174,8 +174,8 @@ STAYING = (
         ("S-09", "S-24"),
         edit(
             f"{MAINTENANCE}._leave",
-            "step = self._disposition(guest)",
-            "step = self._disposition(guest)\n"
+            "step = self._disposition(drain, guest)",
+            "step = self._disposition(drain, guest)\n"
             "    if guest.power is PowerState.OFF and self._fleet.place(guest.requirement) >= 0:\n"
             "        self._fleet.start(guest, Verb.POWER_ON, self._fleet.place(guest.requirement), Cause.EVACUATION)\n"  # noqa: E501
             "        return ''",
@@ -200,7 +200,7 @@ LEAVING = (
         "hot-migration-unknown",
         "A VM with a vGPU is not live-migrated where vCenter could.",
         ("S-10", "S-11"),
-        edit(f"{MAINTENANCE}._hindrance", "hot = self._policy.vgpu_hot_migrate", "hot = False"),
+        edit("vmsim.cluster:ClusterPolicy.hindrance", "hot = self.vgpu_hot_migrate", "hot = False"),
     ),
     Mutant(
         "device-holds-maintenance-up",
@@ -243,7 +243,11 @@ LEAVING = (
         "one-is-enough",
         "Emptying a host stops after its first VMs.",
         ("S-10",),
-        edit(f"{MAINTENANCE}._look_again", "if drain is not None and not drain.due:", "if False:"),
+        edit(
+            f"{MAINTENANCE}._look_again",
+            "if drain is not None and not drain.due and not self.offers_room():",
+            "if False:",
+        ),
     ),
     Mutant(
         "stopped-when-stuck",
@@ -251,8 +255,8 @@ LEAVING = (
         ("S-10",),
         edit(
             f"{MAINTENANCE}._leave",
-            'return str(self._migrate(guest) or "")',
-            "if self._migrate(guest):\n"
+            'return str(self._migrate(drain, guest) or "")',
+            "if self._migrate(drain, guest):\n"
             "            self._fleet.start(guest, Verb.POWER_OFF, -1, Cause.EVACUATION)",
         ),
     ),

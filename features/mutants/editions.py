@@ -245,8 +245,8 @@ WORK = (
         ("P-06",),
         edit(
             f"{STEP}:_next_of_power",
-            "return HELD if held else POWER_ON",
-            "return HELD if held or seen.power is PowerState.SUSPENDED else POWER_ON",
+            "return POWER_ON\n    if wanted",
+            "return HELD if seen.power is PowerState.SUSPENDED else POWER_ON\n    if wanted",
         ),
     ),
     Mutant(
@@ -259,7 +259,7 @@ WORK = (
         "hold-ignored",
         "An annotation that holds a VM back is ignored.",
         ("P-21",),
-        edit(f"{STEP}:_next_of_power", "return HELD if held else POWER_ON", "return POWER_ON"),
+        edit(f"{STEP}:_next_of_power", "return HELD", "return POWER_ON"),
     ),
     Mutant(
         "held-for-ever",

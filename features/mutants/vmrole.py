@@ -83,8 +83,8 @@ TRYING = (
         ("S-24",),
         edit(
             f"{STEP}:_next_of_power",
-            "return HELD if held else POWER_ON",
-            "return HELD if held or vm.status.power_state.lower() == 'poweredon' else POWER_ON",
+            "return POWER_ON\n    if wanted",
+            "return HELD if vm.status.power_state.lower() == 'poweredon' else POWER_ON\n    if wanted",
         ),
     ),
 )
@@ -100,7 +100,11 @@ POWER = (
         "power-ignored-on",
         "A VM that is off is not powered on when that is wanted.",
         ("S-01", "S-02", "S-07", "S-24"),
-        edit(f"{STEP}:_next_of_power", "return HELD if held else POWER_ON", "return SETTLED"),
+        edit(
+            f"{STEP}:_next_of_power",
+            "return POWER_ON\n    if wanted",
+            "return SETTLED\n    if wanted",
+        ),
     ),
     Mutant(
         "off-means-on",
@@ -214,8 +218,8 @@ TELLING = (
         ("S-08", "S-10"),
         edit(
             f"{CONTROLLER}._report",
-            "if value != getattr(old, name):",
-            "if value != getattr(old, name) and not (name == 'host' and old.host):",
+            "if value != value_of(old):",
+            "if value != value_of(old) and not (name == 'host' and old.host):",
         ),
     ),
     Mutant(
@@ -308,8 +312,8 @@ PREREQUISITES = (
         ("S-03",),
         edit(
             "vmsim.controller:Surroundings.requirement",
-            "key = (vm.namespace, spec.class_name,",
-            "key = (vm.namespace,",
+            "names = (vm.namespace, spec.class_name,",
+            "names = (vm.namespace,",
         ),
     ),
     Mutant(
