@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vmsim.problems import BadInput
-from vmsim.trace import RECORDS_PER_WRITE, Record, Trace, read, read_header
+from vmsim.trace import Record, Trace, read, read_header
 
 
 def written(path: Path, count: int = 3) -> Trace:
@@ -111,16 +111,3 @@ def test_broken_record_is_a_problem_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         list(read(tmp_path / "t"))
     assert caught.value.problems[0].line == 5
-
-
-def test_records_reach_the_file_a_block_at_a_time_and_all_of_them_in_the_end(
-    tmp_path: Path,
-) -> None:
-    with (tmp_path / "t").open("wb") as sink:
-        trace = Trace(lambda: 0.0, sink)
-        trace.write_header({})
-        for _ in range(RECORDS_PER_WRITE + 1):
-            trace.write("vm", "Event", "a")
-        assert len(list(read(tmp_path / "t"))) == RECORDS_PER_WRITE
-        trace.digest()
-        assert len(list(read(tmp_path / "t"))) == RECORDS_PER_WRITE + 1

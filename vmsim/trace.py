@@ -15,7 +15,7 @@ import msgspec
 
 from vmsim.problems import BadInput, Problem
 
-RECORDS_PER_WRITE = 256
+BYTES_PER_WRITE = 1 << 16
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -42,7 +42,7 @@ class Trace:
         self._now = now
         self._sink = sink
         self._encoder = msgspec.json.Encoder()
-        self._records: list[Record] = []
+        self._lines = bytearray()
         self._hash = hashlib.sha256()
         self._listeners: list[Listener] = []
         self._instant = -1.0
@@ -58,15 +58,16 @@ class Trace:
     def write(
         self, source: str, kind: str, object_: str, data: dict[str, Any] | None = None
     ) -> None:
-        """Append one record and tell the listeners. It keeps `data`, which must not change after
-        that: records are encoded a block at a time."""
+        """Append one record and tell the listeners."""
         now = self._now()
         if now != self._instant:
             self._instant, self._second = now, round(float(now), 6)
-        self.count = number = self.count + 1
-        record = Record(self._second, number, source, kind, object_, data or {})
-        self._records.append(record)
-        if not number % RECORDS_PER_WRITE:
+        self.count += 1
+        record = Record(self._second, self.count, source, kind, object_, data or {})
+        lines = self._lines
+        self._encoder.encode_into(record, lines, -1)
+        lines += b"\n"
+        if len(lines) >= BYTES_PER_WRITE:
             self._flush()
         for listener in self._listeners:
             listener(record)
@@ -87,9 +88,9 @@ class Trace:
             self._sink.close()
 
     def _flush(self) -> None:
-        if self._records:
-            block = self._encoder.encode_lines(self._records)
-            self._records.clear()
+        if self._lines:
+            block = bytes(self._lines)
+            self._lines.clear()
             self._hash.update(block)
             if self._sink:
                 self._sink.write(block)
