@@ -51,11 +51,10 @@ The other rows:
 A bar is what the project asks for; a goal is what is to come after it. Where the last column says
 NOT MET, the project is slower than it asks of itself.
 
-Where the time of a VM goes, by samples of the churn at 1,000 hosts: finding the host and the four
-tasks with their book-keeping about a sixth each; making, encoding, hashing and writing nine trace
-records about a seventh; SimPy's two events and the driver's, and reporting the status, about a
-tenth each; the rest is the object store and the steps of the VM role: some 380 function calls in
-all. No single part dominates.
+Where the time of a VM goes, by samples of the churn at 1,000 hosts: finding the host about an
+eighth; nine trace records about a seventh; reporting the status a tenth; the rest is the four
+tasks, the object store, the steps of the VM role, SimPy's events and the driver. No single part
+dominates.
 
 Plain SimPy spends most of its time in the linear scan, so its cost per VM grows with the number
 of hosts, and vmsim's hardly does. At 100 hosts plain SimPy is about ten times faster than vmsim, at
