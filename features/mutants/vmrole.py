@@ -40,7 +40,7 @@ TRYING = (
     Mutant(
         "no-back-off",
         "A failed VM is tried again every 5 ms for ever.",
-        ("S-12",),
+        ("S-03", "S-12", "Q-01"),
         edit("vmsim.workqueue:Backoff.delay_s", "2.0 ** min(failures, 64)", "1.0"),
     ),
     Mutant(
@@ -84,7 +84,8 @@ TRYING = (
         edit(
             f"{STEP}:_next_of_power",
             "return POWER_ON\n    if wanted",
-            "return HELD if vm.status.power_state.lower() == 'poweredon' else POWER_ON\n    if wanted",
+            "was = vm.status.power_state.lower()\n"
+            "        return HELD if was == 'poweredon' else POWER_ON\n    if wanted",
         ),
     ),
 )
