@@ -16,12 +16,18 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 run: setup              ## the main job: the page's own paragraph, in memory
 	$(BIN)/vmsim run scenarios/gpu-stranded.yaml
 
-test: setup vcsim       ## everything: units, scenarios, features, the real vcsim
+test: setup vcsim       ## units, scenarios, features, and all of it on a real vcsim
 	$(BIN)/python -m pytest features --backend vcsim
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not kube and not slow"
+
+test-kube: setup kube   ## what runs on a real Kubernetes API server (builds it once, 10 min)
+	$(BIN)/python -m pytest -m kube
+
+test-slow: setup        ## minutes of statistics
+	$(BIN)/python -m pytest -m slow
 
 check: setup            ## what needs no service: under a minute
-	$(BIN)/python -m pytest -m "not vcsim and not slow"
+	$(BIN)/python -m pytest -m "not vcsim and not kube and not slow"
 
 features: setup         ## the specification's clauses on BACKEND
 	$(BIN)/python -m pytest features --backend $(BACKEND)
@@ -42,6 +48,12 @@ scenarios: setup        ## every shipped scenario on BACKEND
 
 vcsim: setup            ## find or build the pinned vcsim, once per user
 	$(BIN)/python -m backends.vcsim_process ensure
+
+kube: setup             ## find or build the API server, once per user
+	$(BIN)/python -m backends.kube_program ensure
+
+mutants: setup          ## which scenario notices which fault
+	$(BIN)/python -m features.mutants
 
 lint: setup
 	$(BIN)/ruff check .

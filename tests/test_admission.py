@@ -443,7 +443,7 @@ def test_update_that_changes_nothing_is_admitted_unchanged(
 
 def test_update_is_judged_by_the_table() -> None:
     assert updated(stored(SEED), SEED, imageName="ubuntu") == [
-        'spec.imageName: Forbidden: field is immutable'
+        "spec.imageName: Forbidden: field is immutable"
     ]
 
 

@@ -170,28 +170,28 @@ def test_every_row_has_a_change_that_is_denied_or_a_cell_that_allows() -> None:
 @pytest.mark.parametrize("power", ["poweredOn", "poweredOff"])
 def test_image_name_is_immutable_while_powered_on_and_off(power: str) -> None:
     old, new = vm(power, imageName="photon4"), vm(power, imageName="ubuntu")
-    assert texts(old, new, SEED) == ['spec.imageName: Forbidden: field is immutable']
+    assert texts(old, new, SEED) == ["spec.imageName: Forbidden: field is immutable"]
 
 
 def test_image_name_that_is_removed_is_shown_as_an_empty_string() -> None:
     old, new = vm(imageName="photon4"), vm()
-    assert texts(old, new, SEED) == ['spec.imageName: Forbidden: field is immutable']
+    assert texts(old, new, SEED) == ["spec.imageName: Forbidden: field is immutable"]
 
 
 def test_all_refused_fields_are_told_at_once_in_the_order_of_the_rows() -> None:
     old = vm(imageName="a", className="b", storageClass="c", resourcePolicyName="d")
     new = vm(resourcePolicyName="D", storageClass="C", className="B", imageName="A")
     assert texts(old, new, SEED) == [
-        'spec.imageName: Forbidden: field is immutable',
-        'spec.className: Forbidden: field is immutable',
-        'spec.storageClass: Forbidden: field is immutable',
-        'spec.resourcePolicyName: Forbidden: field is immutable',
+        "spec.imageName: Forbidden: field is immutable",
+        "spec.className: Forbidden: field is immutable",
+        "spec.storageClass: Forbidden: field is immutable",
+        "spec.resourcePolicyName: Forbidden: field is immutable",
     ]
 
 
 def test_zone_may_change_by_the_page_of_2023_but_not_by_its_code() -> None:
     old, new = vm(zone="z1"), vm(zone="z2")
-    immutable = 'metadata.labels[topology.kubernetes.io/zone]: Forbidden: {}'
+    immutable = "metadata.labels[topology.kubernetes.io/zone]: Forbidden: {}"
     assert texts(old, new, SEED) == []
     assert texts(old, new, SEED, "code") == [immutable.format("field is immutable")]
     assert texts(old, new, HEAD) == [immutable.format("field is immutable")]
@@ -199,16 +199,14 @@ def test_zone_may_change_by_the_page_of_2023_but_not_by_its_code() -> None:
 
 def test_zone_that_is_set_cannot_be_removed_by_the_code() -> None:
     assert texts(vm(zone="z1"), vm(), SEED, "code") == [
-        'metadata.labels[topology.kubernetes.io/zone]: Forbidden: field is immutable'
+        "metadata.labels[topology.kubernetes.io/zone]: Forbidden: field is immutable"
     ]
 
 
 def test_class_may_change_by_the_page_of_2026_but_not_by_its_code() -> None:
     old, new = vm("PoweredOn", className="small"), vm("PoweredOn", className="large")
     assert texts(old, new, HEAD) == []
-    assert texts(old, new, HEAD, "code") == [
-        'spec.className: Forbidden: field is immutable'
-    ]
+    assert texts(old, new, HEAD, "code") == ["spec.className: Forbidden: field is immutable"]
 
 
 def test_class_cannot_be_emptied_in_2026() -> None:
