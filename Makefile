@@ -4,7 +4,8 @@ VENV    ?= .venv
 BIN      = $(VENV)/bin
 BACKEND ?= memory
 
-.PHONY: setup run test check features conform conform-wheel scenarios vcsim lint render validate bench lock clean
+.PHONY: setup run test test-kube test-slow check features conform conform-wheel scenarios vcsim kube
+.PHONY: mutants lint render validate bench lock clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml requirements.lock
