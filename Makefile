@@ -62,8 +62,8 @@ lint: setup
 	$(BIN)/mypy vmsim backends
 	$(BIN)/lint-imports
 
-validate: setup         ## the model against known answers; FULL=1 writes docs/validation.md
-	$(BIN)/python -m bench.validate $(if $(FULL),--full)
+validate: setup         ## the model against known answers; FULL=1, WRITE=1 for docs/validation.md
+	$(BIN)/python -m bench.validate $(if $(FULL),--full) $(if $(WRITE),--write)
 
 bench: setup            ## ratios within one run; writes docs/bench.md
 	$(BIN)/python -m bench
