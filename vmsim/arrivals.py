@@ -119,7 +119,7 @@ def _table(file: Iterable[str]) -> Iterator[Mapping[str, Any]]:
 
 def _parquet(path: Path) -> list[Row]:
     try:
-        from pyarrow import parquet  # type: ignore[import-not-found]  # an extra
+        from pyarrow import parquet  # an extra
     except ImportError:
         hint = "pip install 'vmsim[traces]', or convert the file to CSV"
         raise ValueError(f"reading parquet needs pyarrow: {hint}") from None

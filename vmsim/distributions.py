@@ -116,7 +116,7 @@ def from_scipy(name: str, parameters: Mapping[str, float]) -> Law:
     `loc` and `scale` are seconds, the others are its shape parameters. Values come from the
     quantile function, one uniform number each.
     """
-    from scipy import stats  # type: ignore[import-untyped]  # half a second, and only for those who use it
+    from scipy import stats  # half a second, and only for those who use it
 
     known = {item: getattr(stats, item) for item in _names(stats)}
     if name not in known:

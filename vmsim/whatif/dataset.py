@@ -20,7 +20,7 @@ from vmsim.whatif.metrics import METRICS
 from vmsim.whatif.replication import Outcome
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
 TEXTS = ("because", "worst_vm", "waiting", "blocking", "digest", "problem")
 COMPRESSION = "zstd"
@@ -45,7 +45,7 @@ def write(design: Design, results: Sequence[tuple[int, int, Outcome]], folder: P
     """Write replications.parquet and incidents.parquet; BadInput without pyarrow."""
     try:
         import pyarrow as pa
-        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq
     except ImportError:
         hint = "pip install 'vmsim[whatif]'"
         raise BadInput([Problem("Parquet needs the package pyarrow", hint=hint)]) from None

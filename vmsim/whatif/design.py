@@ -130,7 +130,7 @@ def sampled(
     ranges: Mapping[str, tuple[float, float, str]], points: int, how: str, seed: int
 ) -> list[Cell]:
     """`points` cells from a Latin hypercube or Sobol design over (low, high, unit) ranges."""
-    from scipy.stats import qmc  # type: ignore[import-untyped]
+    from scipy.stats import qmc
 
     chance = {"lhs": qmc.LatinHypercube, "sobol": qmc.Sobol}[how](len(ranges), rng=seed)
     lows = [low for low, _, _ in ranges.values()]

@@ -97,8 +97,8 @@ def _serial(work: Work, engine: Engine, todo: Sequence[Shard]) -> Iterator[str]:
 
 def _joblib(work: Work, engine: Engine, todo: Sequence[Shard]) -> Iterator[str]:
     try:
-        import joblib  # type: ignore[import-untyped]
-        from joblib.externals.loky.process_executor import (  # type: ignore[import-untyped]
+        import joblib
+        from joblib.externals.loky.process_executor import (
             TerminatedWorkerError,
         )
     except ImportError:
@@ -115,7 +115,7 @@ def _joblib(work: Work, engine: Engine, todo: Sequence[Shard]) -> Iterator[str]:
 
 def _dask(work: Work, engine: Engine, todo: Sequence[Shard]) -> Iterator[str]:
     try:
-        from dask.distributed import (  # type: ignore[import-not-found]
+        from dask.distributed import (
             Client,
             as_completed,
         )
