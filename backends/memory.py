@@ -16,6 +16,7 @@ from vmsim.durations import Durations
 from vmsim.faults import FaultInjector, FaultRule
 from vmsim.objects import HostSpec
 from vmsim.ports import Effects, HostCommand, HostEnded, TaskEnded
+from vmsim.timer import call_later
 from vmsim.vmotion import DEFAULT_VMOTION, VMotion
 
 ENDS_TASKS = (
@@ -176,6 +177,4 @@ class MemoryPlant:
                 self.migrations.serve(run.move)
 
     def _after(self, delay_s: float, call: Callable[[simpy.Event], None]) -> None:
-        timer = self.env.timeout(delay_s)
-        assert timer.callbacks is not None
-        timer.callbacks.append(call)
+        call_later(self.env, delay_s, call)

@@ -21,6 +21,7 @@ from vmsim.actions import Task
 from vmsim.bandwidth import Flow, fair_rates
 from vmsim.objects import HostSpec
 from vmsim.precopy import Copy, Progress, advance, begin
+from vmsim.timer import call_later
 from vmsim.vmotion import (
     VMOTION,
     VMOTION_WITHOUT_SHARED_STORAGE,
@@ -291,14 +292,12 @@ class Migrations:
 
     def _timer(self, move: Move, delay_s: float, call: Callable[[Move], None]) -> None:
         """Set the one timer of the migration; the one before it counts no more."""
-        timer = move.timer = self._env.timeout(delay_s)
-        assert timer.callbacks is not None
 
         def ring(event: Event) -> None:
             if move.timer is event:
                 call(move)
 
-        timer.callbacks.append(ring)
+        move.timer = call_later(self._env, delay_s, ring)
 
 
 class AtTheEnd(Event):

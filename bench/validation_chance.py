@@ -32,6 +32,7 @@ from vmsim.objects import HostSpec
 from vmsim.placement import Placer, Requirement
 from vmsim.policies import first_fit
 from vmsim.rng import stream
+from vmsim.timer import call_later
 from vmsim.trace import Trace
 from vmsim.workqueue import Backoff, WorkQueue
 
@@ -308,9 +309,7 @@ class Slots:
         self._cluster.use_room()
 
     def _later(self, delay_s: float, call: Callable[[], None]) -> None:
-        timer = self._env.timeout(delay_s)
-        assert timer.callbacks is not None
-        timer.callbacks.append(lambda _: call())
+        call_later(self._env, delay_s, lambda _: call())
 
 
 @dataclass(frozen=True, slots=True)

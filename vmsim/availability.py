@@ -29,6 +29,7 @@ from vmsim.ha import (
 from vmsim.inventory import Inventory
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import FILTERS, Requirement
+from vmsim.timer import call_later
 
 TALKING = (HostState.UP, HostState.ENTERING_MAINTENANCE, HostState.STORAGE_LOST)
 """Hosts of which HA hears, and which may be primary."""
@@ -132,9 +133,9 @@ class Availability:
         for restart in self._of(cluster):
             restart.attempts = int(restart.runs)
             restart.due_s = min(restart.due_s, self._held_until[cluster])
-        later = self._env.timeout(self._settings.detection.election_s)
-        assert later.callbacks is not None
-        later.callbacks.append(lambda _: self._elected(cluster, heir))
+        call_later(
+            self._env, self._settings.detection.election_s, lambda _: self._elected(cluster, heir)
+        )
 
     def _elected(self, cluster: str, heir: str) -> None:
         if self.primary(cluster) == heir:
@@ -169,9 +170,7 @@ class Availability:
 
     def _look_at(self, second: float) -> None:
         """Look at what is to be restarted at that second."""
-        timer = self._env.timeout(max(0.0, second - self._env.now))
-        assert timer.callbacks is not None
-        timer.callbacks.append(lambda _: self._look())
+        call_later(self._env, max(0.0, second - self._env.now), lambda _: self._look())
 
     def _wake(self) -> None:
         for restart in self._restarts.values():

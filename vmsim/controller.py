@@ -21,6 +21,7 @@ from vmsim.ports import Hypervisor
 from vmsim.prerequisites import prerequisites, unmet
 from vmsim.reconcile import Next, Step, lifetime_s, next_step, policy_words, requirement
 from vmsim.status import renew, report
+from vmsim.timer import call_later
 from vmsim.trace import Trace
 from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
 
@@ -330,9 +331,7 @@ class Controller:
             due_s = (self._env.now // period_s + 1) * period_s
             if due_s != self._resync_s:
                 self._resync_s = due_s
-                timer = self._env.timeout(due_s - self._env.now)
-                assert timer.callbacks is not None
-                timer.callbacks.append(self._resync)
+                call_later(self._env, due_s - self._env.now, self._resync)
         self._unsettled[key] = None
 
     def _resync(self, _: simpy.Event) -> None:

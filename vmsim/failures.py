@@ -19,6 +19,7 @@ from vmsim.chance_schema import HostFailures, Repeat, Shock
 from vmsim.distributions import draws
 from vmsim.objects import HostSpec
 from vmsim.rng import stream
+from vmsim.timer import call_later
 from vmsim.trace import Trace
 
 
@@ -170,6 +171,4 @@ class Failures:
         self._trace.write("failures", kind, clock.subject, data)
 
     def _later(self, delay_s: float, call: Callable[[simpy.Event], None]) -> None:
-        timer = self._env.timeout(delay_s)
-        assert timer.callbacks is not None
-        timer.callbacks.append(call)
+        call_later(self._env, delay_s, call)

@@ -11,6 +11,7 @@ import simpy
 from vmsim.actions import Fault
 from vmsim.fleet import Fleet
 from vmsim.objects import HostState
+from vmsim.timer import call_later
 
 
 class Refused(Exception):
@@ -59,9 +60,7 @@ class HostStates:
 
     def later(self, delay_s: float, call: Callable[[], None]) -> None:
         """Call it after so many seconds; 0 is at the end of this instant."""
-        timer = self._env.timeout(delay_s)
-        assert timer.callbacks is not None
-        timer.callbacks.append(lambda _: call())
+        call_later(self._env, delay_s, lambda _: call())
 
 
 def _ignored(row: int) -> None:

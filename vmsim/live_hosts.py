@@ -16,6 +16,7 @@ from vmsim.objects import HostSpec, HostState
 from vmsim.outbox import Outbox
 from vmsim.problems import BadInput
 from vmsim.simulate import System
+from vmsim.timer import call_later
 from vmsim.trace import Record
 
 PATH = "/api/v1/nodes"
@@ -178,6 +179,4 @@ class LiveHosts:
         return None if row is None else inventory.states[row]
 
     def _later(self, call: Any, delay_s: float = RETRY_S) -> None:
-        timer = self._system.env.timeout(delay_s)
-        assert timer.callbacks is not None
-        timer.callbacks.append(lambda _: call())
+        call_later(self._system.env, delay_s, lambda _: call())

@@ -36,6 +36,7 @@ from vmsim.plan import Plan
 from vmsim.ports import Backend, Effects, Plant, PlantNeeds
 from vmsim.reviewing import review
 from vmsim.simulate import System
+from vmsim.timer import call_later
 from vmsim.trace import Record
 
 VM = "VirtualMachine"
@@ -258,9 +259,9 @@ class Supervisor:
         if not self._refusing:
             say(f"{key} could not be written: {refusal}")
         self._refusing = True  # one of many tells enough, until a write succeeds again
-        timer = self.system.env.timeout(RETRY_S * self._how.speed)
-        assert timer.callbacks is not None
-        timer.callbacks.append(lambda _: self.mirror.dirty.setdefault(key))
+        call_later(
+            self.system.env, RETRY_S * self._how.speed, lambda _: self.mirror.dirty.setdefault(key)
+        )
 
     def _tell(self, record: Record) -> None:
         """Make an Event of what happened, if it is of interest to the object's users."""

@@ -41,6 +41,7 @@ from vmsim.policies import policy
 from vmsim.ports import Backend, PlantNeeds
 from vmsim.rng import stream
 from vmsim.scenario import Entry, Maintenance
+from vmsim.timer import call_later
 from vmsim.timing import retry_policy
 from vmsim.trace import Record, Trace
 from vmsim.upgrade import Upgrade
@@ -243,9 +244,7 @@ class System:
         return f"{namespace or self.plan.scenario.spec.namespace}/{name}"
 
     def _later(self, delay_s: float, call: Callable[[], None]) -> None:
-        timer = self.env.timeout(delay_s)
-        assert timer.callbacks is not None
-        timer.callbacks.append(lambda _: call())
+        call_later(self.env, delay_s, lambda _: call())
 
 
 @contextmanager

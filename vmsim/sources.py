@@ -16,6 +16,7 @@ from vmsim.editions import Edition
 from vmsim.manifests import Manifest, timestamp, to_vm
 from vmsim.objects import VirtualMachine
 from vmsim.plan import PlannedWorkload
+from vmsim.timer import call_later
 from vmsim.trace import Trace
 
 
@@ -66,9 +67,7 @@ class Sources:
         new = VirtualMachine(key, vm.spec, labels=vm.labels, annotations=vm.annotations)
         self.api.submit(new, like.name)
         if lifetime_s is not None:
-            timer = self.env.timeout(lifetime_s)
-            assert timer.callbacks is not None
-            timer.callbacks.append(self._end(key))
+            call_later(self.env, lifetime_s, self._end(key))
 
     def _end(self, key: str) -> Callable[[simpy.Event], None]:
         def end(_: simpy.Event) -> None:

@@ -15,6 +15,8 @@ from itertools import takewhile
 
 import simpy
 
+from vmsim.timer import call_later
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -195,6 +197,4 @@ class WorkQueue:
                 return key
 
     def _call(self, delay_s: float, callback: Callable[[simpy.Event], None]) -> None:
-        timer = self._env.timeout(delay_s)
-        assert timer.callbacks is not None
-        timer.callbacks.append(callback)
+        call_later(self._env, delay_s, callback)
