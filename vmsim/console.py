@@ -84,11 +84,9 @@ def print_result(
     console: Console, picture: Picture, verdicts: Sequence[Verdict], differences: Sequence[str]
 ) -> None:
     """How the VMs and hosts ended, and each expectation with its verdict."""
-    vms = Counter(vm.state for vm in picture.vms.values() if vm.exists)
-    hosts = Counter(host.state for host in picture.hosts.values())
     out = partial(console.print, soft_wrap=True)
-    out(f"\n[bold]VMs[/]    {_counts(vms) or 'none'}")
-    out(f"[bold]Hosts[/]  {_counts(hosts)}")
+    out(f"\n[bold]VMs[/]    {_counts(picture.vm_states()) or 'none'}")
+    out(f"[bold]Hosts[/]  {_counts(picture.host_states())}")
     for verdict in verdicts:
         sign = {True: "[green]met[/]    ", False: "[red]MISSED[/] ", None: "[yellow]open[/]   "}
         out(f"{sign[verdict.met]} {escape(verdict.text)}")

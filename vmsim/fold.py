@@ -5,6 +5,7 @@ host, and each other object. `get`, `explain`, expectations and the console are 
 so nothing is ever shown that the trace does not hold.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +90,14 @@ class Picture:
         handler = _HANDLERS.get(record.kind)
         if handler is not None:
             handler(self, record)
+
+    def vm_states(self) -> Counter[str]:
+        """How many of the VMs that exist are in each state."""
+        return Counter(vm.state for vm in self.vms.values() if vm.exists)
+
+    def host_states(self) -> Counter[str]:
+        """How many hosts are in each state."""
+        return Counter(host.state for host in self.hosts.values())
 
     def vm(self, key: str) -> VMPicture:
         """The VM `key`, made up as absent when no record named it yet."""

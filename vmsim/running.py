@@ -5,7 +5,6 @@ time pass in slices (so that progress can be shown and an interrupt is noticed),
 everything whatever happens. What was written by then is on disk.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -63,8 +62,6 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         """The result for machines."""
-        vms = Counter(vm.state for vm in self.picture.vms.values() if vm.exists)
-        hosts = Counter(host.state for host in self.picture.hosts.values())
         return {
             "scenario": self.plan.scenario.metadata.name,
             "backend": self.backend,
@@ -73,8 +70,8 @@ class Result:
             "endS": self.end_s,
             "digest": self.digest,
             "records": self.records,
-            "vms": dict(sorted(vms.items())),
-            "hosts": dict(sorted(hosts.items())),
+            "vms": dict(sorted(self.picture.vm_states().items())),
+            "hosts": dict(sorted(self.picture.host_states().items())),
             "expectations": [
                 {"text": verdict.text, "met": verdict.met, "instead": verdict.instead}
                 for verdict in self.verdicts
