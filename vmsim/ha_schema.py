@@ -9,25 +9,16 @@ otherwise, as a cluster on which HA is turned on in the vSphere Client.
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, model_validator
 
 from vmsim import ha
-from vmsim.schema import Duration, MemoryMib, Strict
+from vmsim.schema import Duration, MemoryMib, Strict, durations_model
 
-HaDetection = create_model(
+HaDetection = durations_model(
     "HaDetection",
-    __base__=Strict,
-    __doc__="How long it takes vSphere HA to notice a failure and to begin with the restarts.",
-    **{
-        item.name.removesuffix("_s"): (
-            Duration,
-            Field(
-                default=item.default,
-                description=f"{item.metadata['means']} ({item.metadata['source']})",
-            ),
-        )
-        for item in dataclasses.fields(ha.Detection)
-    },  # type: ignore[call-overload]
+    "How long it takes vSphere HA to notice a failure and to begin with the restarts.",
+    ha.Detection,
+    lambda says: f"{says['means']} ({says['source']})",
 )
 
 

@@ -6,12 +6,11 @@ know, and give the JSON Schema that editors use (`vmsim schema`). Names are in c
 Kubernetes; durations and quantities carry their unit (`90s`, `2h`, `256Gi`).
 """
 
-import dataclasses
+from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
-    create_model,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -23,7 +22,7 @@ from vmsim.durations import Durations
 from vmsim.evacuation import Eviction
 from vmsim.ha_schema import FailHost, HighAvailability
 from vmsim.rules import Verdict
-from vmsim.schema import Duration, MemoryMib, Strict
+from vmsim.schema import Duration, MemoryMib, Strict, durations_model
 from vmsim.upgrade_schema import RollingUpgrade
 from vmsim.vmotion_schema import Vmotion
 
@@ -32,21 +31,8 @@ GROUP = "vmsim.dev/"
 EditionName = Literal["2023-03", "2026-08"]
 
 
-DurationsModel = create_model(
-    "DurationsModel",
-    __base__=Strict,
-    __doc__="How long the operations take.",
-    **{
-        item.name.removesuffix("_s"): (
-            Duration,
-            Field(
-                default=item.default,
-                description=item.metadata["means"],
-                gt=0 if item.metadata["positive"] else None,
-            ),
-        )
-        for item in dataclasses.fields(Durations)
-    },  # type: ignore[call-overload]
+DurationsModel = durations_model(
+    "DurationsModel", "How long the operations take.", Durations, itemgetter("means")
 )
 
 

@@ -5,9 +5,11 @@ carries its unit (`90s`, `2h`, `256Gi`) and is a plain number once it is parsed.
 scenario is a module of its own with types made from these, and one field of `scenario.Spec`.
 """
 
+import dataclasses
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, create_model
 from pydantic.alias_generators import to_camel
 
 from vmsim.quantities import duration_s, memory_mib
@@ -51,3 +53,22 @@ Duration = Annotated[float, *_DURATION]
 
 MemoryMib = Annotated[int, *_MEMORY]
 """MiB; written `256Gi`."""
+
+
+def durations_model(name: str, doc: str, figures: type, describe: Callable[[Any], str]) -> Any:
+    """A part with a duration for each field of the dataclass `figures`, without its `_s`.
+
+    `describe` tells what a field means, from its metadata; one marked `positive` may not be 0.
+    """
+    fields = {
+        item.name.removesuffix("_s"): (
+            Duration,
+            Field(
+                default=item.default,
+                description=describe(item.metadata),
+                gt=0 if item.metadata.get("positive") else None,
+            ),
+        )
+        for item in dataclasses.fields(figures)
+    }
+    return create_model(name, __base__=Strict, __doc__=doc, **fields)  # type: ignore[call-overload]
