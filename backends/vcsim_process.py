@@ -22,7 +22,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from backends.vsphere_session import Endpoint
 from vmsim.problems import Unreachable
@@ -319,12 +318,7 @@ class Vcsim:
     def __enter__(self) -> "Vcsim":
         return self if self.alive() else self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
