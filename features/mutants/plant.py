@@ -85,7 +85,7 @@ MUTANTS = (
         "ten-times-slower",
         "Everything takes ten times as long as it should.",
         ("S-01", "S-02", "S-29"),
-        edit(f"{PLANT}._after", "self.env.timeout(delay_s)", "self.env.timeout(20 * delay_s)"),
+        edit(f"{PLANT}._after", "self.env, delay_s,", "self.env, 20 * delay_s,"),
     ),
     Mutant(
         "deletion-fails",
