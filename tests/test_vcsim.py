@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from backends import vcsim_process
+from backends.building import digest_of
 from backends.vcsim_process import Program, Vcsim, find
 from backends.vsphere_session import Session
 from vmsim.problems import Unreachable
@@ -93,7 +94,7 @@ def test_a_kept_build_is_used_only_when_its_content_is_what_was_built(cache: Pat
     with pytest.raises(Unreachable):
         find(build=False)
 
-    good = kept.rename(kept.with_name(f"vcsim-v0.46.0-{vcsim_process._digest(kept)}"))
+    good = kept.rename(kept.with_name(f"vcsim-v0.46.0-{digest_of(kept)}"))
 
     assert find(build=False) == Program((str(good),), "v0.46.0")
 
@@ -117,7 +118,7 @@ def test_two_processes_build_once(cache: Path, tmp_path: Path) -> None:
     builds = tmp_path / "builds"
     program_at(
         tmp_path / "bin" / "go",
-        f'#!/bin/sh\n/bin/sleep 0.3\necho x >> {builds}\necho "#!/bin/sh" > "$GOBIN/vcsim"\n',
+        f'#!/bin/sh\n/bin/sleep 0.3\necho "$@" >> {builds}\necho "#!/bin/sh" > "$GOBIN/vcsim"\n',
     )
     command = [sys.executable, "-m", "backends.vcsim_process", "ensure"]
 
@@ -127,7 +128,7 @@ def test_two_processes_build_once(cache: Path, tmp_path: Path) -> None:
     ]
     answers = [process.communicate()[0] for process in processes]
 
-    assert builds.read_text() == "x\n"
+    assert builds.read_text() == "install github.com/vmware/govmomi/vcsim@v0.46.0\n"
     assert answers[0] == answers[1] != ""
 
 
