@@ -12,19 +12,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from vmsim.objects import HostSpec
-from vmsim.ports import Backend
 from vmsim.problems import BadInput, Problem
 
 if TYPE_CHECKING:
     from backends.effects import Driver
     from backends.vsphere_session import Session
+    from vmsim.objects import HostSpec
+    from vmsim.ports import Backend
 
 
 @contextmanager
-def memory(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
+def memory(hosts: Sequence["HostSpec"]) -> Iterator["Backend"]:
     """A cluster that exists in memory only, on virtual time."""
     from backends.memory import MemoryPlant
+    from vmsim.ports import Backend
 
     yield Backend(
         "memory",
@@ -37,7 +38,7 @@ def memory(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
 
 
 @contextmanager
-def vcsim(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
+def vcsim(hosts: Sequence["HostSpec"]) -> Iterator["Backend"]:
     """A vcsim process that has exactly these hosts, on modelled time."""
     from backends.vcsim_inventory import write_inventory
     from backends.vcsim_process import Vcsim
@@ -56,7 +57,7 @@ def vcsim(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
 
 
 @contextmanager
-def vsphere(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
+def vsphere(hosts: Sequence["HostSpec"]) -> Iterator["Backend"]:
     """The vCenter that GOVC_URL names, on modelled time; it must have the scenario's hosts."""
     from backends.vsphere_session import Endpoint, Session
 
@@ -65,11 +66,12 @@ def vsphere(hosts: Sequence[HostSpec]) -> Iterator[Backend]:
 
 
 def driven(
-    name: str, session: "Session", hosts: Sequence[HostSpec], driver: "Driver | None" = None
-) -> Backend:
+    name: str, session: "Session", hosts: Sequence["HostSpec"], driver: "Driver | None" = None
+) -> "Backend":
     """A backend whose plant keeps the time and whose session, or the driver before it, works."""
     from backends.effects import VSphereEffects
     from backends.memory import MemoryPlant
+    from vmsim.ports import Backend
 
     _check_hosts(session, hosts)
     effects = VSphereEffects(driver or session)
@@ -85,7 +87,7 @@ def driven(
     )
 
 
-def _check_hosts(session: "Session", hosts: Sequence[HostSpec]) -> None:
+def _check_hosts(session: "Session", hosts: Sequence["HostSpec"]) -> None:
     """Refuse to drive an endpoint whose hosts are not those of the scenario."""
     seen = session.hosts()
     where = session.endpoint.url
@@ -108,12 +110,12 @@ def _check_hosts(session: "Session", hosts: Sequence[HostSpec]) -> None:
         raise BadInput(problems)
 
 
-BACKENDS: Mapping[str, Callable[[Sequence[HostSpec]], AbstractContextManager[Backend]]] = (
+BACKENDS: Mapping[str, Callable[[Sequence["HostSpec"]], AbstractContextManager["Backend"]]] = (
     MappingProxyType({"memory": memory, "vcsim": vcsim, "vsphere": vsphere})
 )
 
 
-def opened(name: str, hosts: Sequence[HostSpec]) -> AbstractContextManager[Backend]:
+def opened(name: str, hosts: Sequence["HostSpec"]) -> AbstractContextManager["Backend"]:
     """The backend `name`, holding the scenario's hosts, until the context ends.
 
     `hosts` are all hosts that the scenario ever has. Raises `Unreachable`, or `BadInput` for an
@@ -122,7 +124,7 @@ def opened(name: str, hosts: Sequence[HostSpec]) -> AbstractContextManager[Backe
     return BACKENDS[name](hosts)
 
 
-def start_vcsim(hosts: Sequence[HostSpec]) -> dict[str, str]:
+def start_vcsim(hosts: Sequence["HostSpec"]) -> dict[str, str]:
     """Start a vcsim that outlives us, with these hosts (none: vcsim's own); its pid and url."""
     from backends.vcsim_inventory import write_inventory
     from backends.vcsim_process import start_detached

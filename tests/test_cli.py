@@ -218,3 +218,34 @@ def test_output_into_a_pipe_has_no_escape_codes_and_no_bar() -> None:
 def test_shipped_scenarios_are_found_by_name() -> None:
     assert vmsim("validate", "scenarios/gpu-stranded.yaml").exit_code == 0
     assert vmsim("run", "no-such-scenario").exit_code == 2
+
+
+HEAVY = {
+    "joblib", "kubernetes", "matplotlib", "numpy", "pyVmomi", "pyarrow", "pydantic", "scipy",
+    "simpy", "yaml",
+}  # fmt: skip
+"""Packages of other people that take a while to import."""
+
+
+def imported_by(*words: str) -> set[str]:
+    """The heavy packages that a command has imported when it ends."""
+    code = (
+        "import sys\nfrom vmsim.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    print('\\nimported', *{name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    return HEAVY & set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_help_imports_nothing_that_takes_time(word: str) -> None:
+    assert imported_by(word) == set()
+
+
+def test_run_in_memory_imports_what_it_needs() -> None:
+    needed = {"numpy", "pydantic", "simpy", "yaml"}
+
+    assert imported_by("run", "vm-example-2026-08") == needed

@@ -115,6 +115,6 @@ def test_refused_with_the_reason(written: Any, why: str) -> None:
         law_of(written)
 
 
-def test_scipy_is_not_imported_by_the_command_line() -> None:
-    code = "import sys, vmsim.cli; sys.exit('scipy' in sys.modules)"
+def test_scipy_is_not_imported_by_a_run_without_laws() -> None:
+    code = "import sys, vmsim.running; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -13,21 +13,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from backends import BACKENDS, opened
 from vmsim import nodes
-from vmsim.installing import install, register
 from vmsim.kinds import did_you_mean
 from vmsim.kube import Denial, Kube
-from vmsim.loading import load
 from vmsim.objects import HostSpec
 from vmsim.problems import BadInput, Problem, Unreachable
 from vmsim.quantities import memory_mib
-from vmsim.serving import Serving, Supervisor, say
 from vmsim.shell import exit_codes, scenario_path, state_folder
+
+if TYPE_CHECKING:
+    from vmsim.serving import Supervisor
 
 NODES = "/api/v1/nodes"
 LAST = "serve-kubeconfig"
@@ -62,6 +62,10 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
 ) -> None:
     """Serve a scenario's cluster on a real Kubernetes API server, until interrupted."""
     with exit_codes(), ExitStack() as stack:
+        from vmsim.installing import install
+        from vmsim.loading import load
+        from vmsim.serving import Serving, Supervisor, say
+
         plan = load(scenario_path(scenario))
         folder = data_dir or state_folder() / "serve" / plan.scenario.metadata.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,6 +105,8 @@ class _Server:
 @contextmanager
 def _own_server(folder: Path, port: int) -> Iterator[_Server]:
     """An API server that lives as long as this process, with its state in the folder."""
+    from vmsim.serving import say
+
     try:
         from backends.kube_api import KubeApi
         from backends.kube_process import KubeProcess
@@ -125,9 +131,10 @@ def _another(kubeconfig: Path | None, context: str | None) -> Iterator[_Server]:
 
 
 @contextmanager
-def _asked(server: _Server, supervisor: Supervisor) -> Iterator[None]:
+def _asked(server: _Server, supervisor: "Supervisor") -> Iterator[None]:
     """Answer the API server's questions about VMs."""
     from backends.kube_webhook import Webhook
+    from vmsim.installing import register
 
     folder = server.certificates
     assert folder is not None, "only our own server asks"
