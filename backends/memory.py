@@ -61,6 +61,7 @@ class MemoryPlant:
             Verb.CREATE: parameters.create_s,
             Verb.POWER_ON: parameters.power_on_s,
             Verb.POWER_OFF: parameters.power_off_s,
+            Verb.RESTART: parameters.power_off_s,
             Verb.SUSPEND: parameters.suspend_s,
             Verb.MIGRATE: parameters.migrate_s,
             Verb.RELOCATE: parameters.relocate_s,

@@ -186,6 +186,7 @@ class Session:
         calls: dict[Verb, Callable[[], TaskRef | Fault]] = {
             Verb.POWER_ON: lambda: self._start(lambda: vm.PowerOnVM_Task(host)),
             Verb.POWER_OFF: lambda: self._start(vm.PowerOffVM_Task),
+            Verb.RESTART: lambda: self._start(vm.ResetVM_Task),
             Verb.SUSPEND: lambda: self._start(vm.SuspendVM_Task),
             Verb.MIGRATE: lambda: self._migrate(vm, host_name),
             Verb.DESTROY: lambda: self._start(vm.Destroy_Task),

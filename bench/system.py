@@ -24,8 +24,9 @@ from vmsim.admission import Admitted, Terms, admit_create
 from vmsim.documents import Document, Lines
 from vmsim.durations import Durations
 from vmsim.loading import Plan
-from vmsim.manifests import Manifest, timestamp, to_vm
+from vmsim.manifests import Manifest, to_vm
 from vmsim.objects import VirtualMachine, VMSpec
+from vmsim.rendering import timestamp
 from vmsim.scenario import DurationsModel
 from vmsim.simulate import System
 

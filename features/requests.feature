@@ -106,6 +106,17 @@ Feature: Requests that the API admits and refuses
       | now  |
       | NOW  |
 
+  @P-19
+  Scenario: A restart that was asked for is done once
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And VM "db" that is powered on
+    When nextRestartTime of VM "db" is changed to "now"
+    Then VM "db" reports the restart that was asked for within 10 minutes
+    And VM "db" stays on its host for 1 hour
+    And VM "db" was restarted once
+
   @P-18 @P-20
   Scenario Outline: A restart cannot be asked for otherwise
     Given the API of edition 2026-08

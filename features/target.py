@@ -22,10 +22,11 @@ from vmsim import documents
 from vmsim.admission import Denied
 from vmsim.kinds import kinds
 from vmsim.loading import expand_added, plan
-from vmsim.manifests import parse, to_raw
+from vmsim.manifests import parse
 from vmsim.objects import HostSpec
 from vmsim.ports import Backend, Believed
 from vmsim.problems import BadInput
+from vmsim.rendering import to_raw
 from vmsim.scenario import Entry
 from vmsim.simulate import System
 from vmsim.trace import Record
@@ -35,7 +36,7 @@ SCENARIOS = SHIPPED if SHIPPED.is_dir() else Path(__file__).parent.parent / "sce
 MANIFESTS = SCENARIOS / "manifests"
 NAMESPACE = "demo"
 ZONE_LABEL = "topology.kubernetes.io/zone"
-POWER_EVENTS = ("VmPoweredOn", "VmPoweredOff", "VmSuspended")
+POWER_EVENTS = ("VmPoweredOn", "VmPoweredOff", "VmSuspended", "VmReset")
 
 _NOT_READY = {
     "type": "Ready",

@@ -14,8 +14,9 @@ from vmsim.catalog import (
 )
 from vmsim.documents import load, read
 from vmsim.kinds import kinds
-from vmsim.manifests import Manifest, parse, to_raw, to_vm
+from vmsim.manifests import Manifest, parse, to_vm
 from vmsim.problems import BadInput
+from vmsim.rendering import to_raw
 
 SEED, HEAD = "2023-03", "2026-08"
 MANIFESTS = Path(__file__).parent.parent / "scenarios" / "manifests"

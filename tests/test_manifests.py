@@ -7,9 +7,10 @@ import pytest
 
 from vmsim.documents import load, read
 from vmsim.kinds import KINDS, kinds, resolve, spec_versions
-from vmsim.manifests import Manifest, parse, timestamp, to_class, to_raw, to_vm
+from vmsim.manifests import Manifest, parse, to_class, to_vm
 from vmsim.objects import Condition, PowerState, VirtualMachine, VMSpec, VMStatus
 from vmsim.problems import BadInput
+from vmsim.rendering import timestamp, to_raw
 
 SEED, HEAD = "2023-03", "2026-08"
 MANIFESTS = Path(__file__).parent.parent / "scenarios" / "manifests"

@@ -29,8 +29,11 @@ ON_THERE = Observed(exists=True, power=ON, host="esx-1")
 READY = Observed(exists=True, power=ON, host="esx-1", ip="10.0.0.1")
 
 
-def vm(wanted: PowerState | None = ON, mode: str = "", **other: Any) -> VirtualMachine:
-    spec = VMSpec("small", "photon4", "iscsi", power_state=wanted, power_off_mode=mode)
+def vm(
+    wanted: PowerState | None = ON, mode: str = "", restart: str = "", **other: Any
+) -> VirtualMachine:
+    modes = {"power_off_mode": mode, "next_restart_time": restart}
+    spec = VMSpec("small", "photon4", "iscsi", power_state=wanted, **modes)
     return replace(VirtualMachine("ns/a", spec, finalizer="f"), **other)
 
 
@@ -56,6 +59,12 @@ LIVING = [
     ("no address", vm(), ON_THERE, "WaitForIP"),
     ("ready", vm(), READY, "Settled"),
     ("to power off", vm(OFF), READY, "PowerOff"),
+    ("to restart", vm(restart="12:00"), READY, "Restart"),
+    ("to restart, still booting", vm(restart="12:00"), ON_THERE, "Restart"),
+    ("restarted", vm(restart="12:00"), replace(READY, restarted="12:00"), "Settled"),
+    ("to restart again", vm(restart="12:05"), replace(READY, restarted="12:00"), "Restart"),
+    ("to restart, off", vm(restart="12:00"), OFF_THERE, "PowerOn"),
+    ("to restart, wanted off", vm(OFF, restart="12:00"), READY, "PowerOff"),
     ("migrating", vm(OFF), replace(READY, busy=Verb.MIGRATE), "Wait"),
     ("to suspend", vm(SUSPENDED), READY, "Suspend"),
     ("suspended", vm(SUSPENDED), SUSPENDED_THERE, "Settled"),

@@ -20,6 +20,7 @@ class Verb(StrEnum):
     POWER_ON = "PowerOnVM"
     POWER_OFF = "PowerOffVM"
     SUSPEND = "SuspendVM"
+    RESTART = "ResetVM"
     MIGRATE = "MigrateVM"
     RELOCATE = "RelocateVM"
     DESTROY = "Destroy"
@@ -54,8 +55,8 @@ class Task(msgspec.Struct, gc=False):
     `cpus`, `memory_mib` and `datastore` describe the VM for a hypervisor that must create it;
     `class_name` and `devices` tell how it migrates. `from_datastore` is where its disks are when
     they move as well, else ''. `report` is what was measured: there once a migration is over.
-    `mode` is how a power-off goes about it; `lasts_s` is how long the task takes when that is not
-    the plant's to say (-1: it is).
+    `mode` is how a power-off or a restart goes about it; `lasts_s` is how long the task takes when
+    that is not the plant's to say (-1: it is).
     """
 
     verb: Verb
@@ -97,7 +98,8 @@ class Observed:
 
     `busy` is the task that runs on the VM (P-23), `connected` is False while its host does not
     respond (Q-07), `fault` is why the last request failed, until it is acknowledged. `reserved`:
-    the VM is off, and room is kept for the power-on that is to follow its creation.
+    the VM is off, and room is kept for the power-on that is to follow its creation. `restarted`
+    is the time of the request that the last restart answered (P-19), as it was written.
     """
 
     exists: bool = False
@@ -109,6 +111,7 @@ class Observed:
     ip: str = ""
     fault: Fault | None = None
     reserved: bool = False
+    restarted: str = ""
 
 
 ABSENT = Observed()

@@ -23,6 +23,7 @@ class Remembered:
     host: str
     power: PowerState
     ip: str = ""
+    restarted: str = ""
 
 
 def remembered(vm: VirtualMachine, edition: Edition) -> Remembered | None:
@@ -34,7 +35,7 @@ def remembered(vm: VirtualMachine, edition: Edition) -> Remembered | None:
     power = words.get(status.power_state, PowerState.OFF)
     if power is PowerState.ON and not status.ip:
         power = PowerState.OFF  # its guest was starting, and died with the process
-    return Remembered(vm.key, status.host, power, status.ip)
+    return Remembered(vm.key, status.host, power, status.ip, status.last_restart)
 
 
 def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Task]:
@@ -54,6 +55,7 @@ def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Tas
     assert guest.shape is not None, "enrol gives a shape"
     guest.exists = True
     guest.power = known.power
+    guest.restarted = known.restarted
     guest.row = guest.bound_for = row
     guest.host, guest.zone = host.name, host.zone
     guest.connected = inventory.states[row] is not HostState.DOWN

@@ -13,9 +13,10 @@ from vmsim.admission import Admitted, Denied, Terms, admit_create, admit_update
 from vmsim.catalog import Catalog
 from vmsim.documents import Document, Lines
 from vmsim.editions import GROUP, Edition
-from vmsim.manifests import Manifest, parse, timestamp, to_raw, to_vm
+from vmsim.manifests import Manifest, parse, to_vm
 from vmsim.objects import VirtualMachine
 from vmsim.problems import BadInput
+from vmsim.rendering import instant, to_raw
 from vmsim.rules import ErrorKind, FieldError, Verdict
 from vmsim.trace import Trace
 
@@ -160,7 +161,7 @@ class ApiServer:
         vm.resource_version = self._version
 
     def _terms(self) -> Terms:
-        return Terms(self.catalog, self._edition, self.verdict, timestamp(self._now()))
+        return Terms(self.catalog, self._edition, self.verdict, instant(self._now()))
 
     def _deny(self, key: str, denied: Denied) -> Denied:
         errors = [str(error) for error in denied.errors]

@@ -130,6 +130,12 @@ class Cluster:
             guest.off_mode = mode
             self.fleet.start(guest, Verb.POWER_OFF, -1, Cause.USER)
 
+    def restart(self, key: str, mode: PowerOffMode, asked: str) -> None:
+        """Restart the VM on its host."""
+        guest = self.fleet.guests[key]
+        guest.off_mode, guest.restart_asked = mode, asked
+        self.fleet.start(guest, Verb.RESTART, -1, Cause.USER)
+
     def suspend(self, key: str) -> None:
         """Suspend the VM."""
         self.fleet.start(self.fleet.guests[key], Verb.SUSPEND, -1, Cause.USER)

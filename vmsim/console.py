@@ -98,7 +98,7 @@ def print_result(
 
 def _tail(record: Record) -> str:
     data = record.data
-    if record.kind in ("VmPoweredOn", "VmPoweredOff", "VmMigrated", "VmRelocated"):
+    if record.kind in ("VmPoweredOn", "VmPoweredOff", "VmReset", "VmMigrated", "VmRelocated"):
         move = f"from {data['from']}, " if "from" in data else ""
         cause = "" if data["cause"] == "User" else f"{move}{data['cause']}"
         return cause

@@ -143,6 +143,7 @@ class Controller:
             Next.POWER_ON: hypervisor.power_on,
             Next.POWER_OFF: self._power_off,
             Next.SUSPEND: hypervisor.suspend,
+            Next.RESTART: self._restart,
             Next.DESTROY: hypervisor.destroy,
         }
         self._api.watch(self._queue.add, self._catalog_changed)
@@ -233,6 +234,11 @@ class Controller:
         word = vm.spec.power_off_mode or self._edition.power_off_mode
         self._hypervisor.power_off(key, HARD if vm.deleting else PowerOffMode.of(word))
 
+    def _restart(self, key: str) -> None:
+        spec = self._api.vms[key].spec
+        mode = PowerOffMode.of(spec.restart_mode or PowerOffMode.TRY_SOFT)
+        self._hypervisor.restart(key, mode, spec.next_restart_time)
+
     def _rank(self, key: str) -> int:
         """The priority of the VM in the queue (Q-11)."""
         vm = self._api.vms.get(key)
@@ -284,6 +290,8 @@ class Controller:
             old.bios_uuid = f"4210{number[:4]}-{number[4:]}-4000-8000-000000000000"
             old.instance_uuid = f"5010{number[:4]}-{number[4:]}-4000-8000-000000000000"
             data["unique_id"] = old.unique_id
+        if seen.restarted != old.last_restart:
+            old.last_restart = data["last_restart"] = seen.restarted
         if seen.zone and not vm.zone:
             vm.labels = {**vm.labels, ZONE_LABEL: seen.zone}  # Z-06
         if data:

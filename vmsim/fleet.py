@@ -25,6 +25,7 @@ EVENTS = {
     Verb.POWER_ON: "VmPoweredOn",
     Verb.POWER_OFF: "VmPoweredOff",
     Verb.SUSPEND: "VmSuspended",
+    Verb.RESTART: "VmReset",
     Verb.MIGRATE: "VmMigrated",
     Verb.RELOCATE: "VmRelocated",
     Verb.DESTROY: "VmRemoved",
@@ -36,6 +37,7 @@ CAUSES = {cause: cause.value for cause in Cause}
 NOTHING = Requirement(0, 0)
 TO_A_HOST = frozenset((Verb.POWER_ON, Verb.MIGRATE))
 WITHOUT_ROOM = frozenset((Verb.CREATE, Verb.RELOCATE))
+STOPS_THE_GUEST = frozenset((Verb.POWER_OFF, Verb.RESTART))
 MOVES = TO_A_HOST | {Verb.RELOCATE}
 
 
@@ -63,6 +65,7 @@ class Guest(Observed):
     stores: tuple[str, ...] = ()
     refused: str = ""
     off_mode: PowerOffMode = PowerOffMode.TRY_SOFT
+    restart_asked: str = ""
     charged: str = ""
 
 
@@ -87,6 +90,7 @@ class Fleet:
             Verb.POWER_ON: self._powered_on,
             Verb.POWER_OFF: self._powered_off,
             Verb.SUSPEND: self._suspended,
+            Verb.RESTART: self._restarted,
             Verb.MIGRATE: self._arrived,
             Verb.RELOCATE: self._relocated,
             Verb.DESTROY: self._destroyed,
@@ -155,7 +159,7 @@ class Fleet:
                 task.from_datastore = requirement.datastores[0]
                 anywhere = replace(requirement, datastores=guest.stores)
                 task.datastore = datastore_on(destination, anywhere)
-        if verb is Verb.POWER_OFF and self.guest_times is not None:
+        if verb in STOPS_THE_GUEST and self.guest_times is not None:
             task.mode = guest.off_mode if cause is Cause.USER else PowerOffMode.TRY_SOFT
             task.lasts_s = self.guest_times.power_off_s(guest.key, task.mode)
         self._plant.start(task, self._ended)
@@ -267,6 +271,15 @@ class Fleet:
         guest.lost_power = False
         guest.evicted_from = ""
         guest.generation = self.inventory.hosts[guest.row].cpu_generation
+        self._boot(guest)
+
+    def _restarted(self, guest: Guest, task: Task) -> None:
+        guest.restarted = guest.restart_asked
+        guest.ip = ""
+        self._boot(guest)
+
+    def _boot(self, guest: Guest) -> None:
+        """Let the guest start; it has an address once it is up."""
         guest.boots += 1
         boot = guest.boots
 

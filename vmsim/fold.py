@@ -273,6 +273,7 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "VmPoweredOn": _power("PoweredOn"),
     "VmPoweredOff": _power("PoweredOff"),
     "VmSuspended": _power("Suspended"),
+    "VmReset": _power("PoweredOn"),
     "VmMigrated": _power(""),
     "VmRelocated": _relocated,
     "VmRemoved": _power(""),

@@ -1,7 +1,8 @@
 """How long does this VM's guest take to start, and to shut down?
 
 By the VM's class, from a stream of the VM's own: what other VMs do shifts nothing. A guest that is
-not described takes the scenario's fixed durations. Powering off hard asks no guest (P-08).
+not described takes the scenario's fixed durations. Powering off, or restarting, hard asks no guest
+(P-08).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +44,7 @@ class GuestTimes:
         return self.durations.guest_boot_s if law is None else self._next(vm, "boot", law.boot)
 
     def power_off_s(self, vm: str, mode: PowerOffMode) -> float:
-        """How long powering off takes, this time (P-07 to P-09)."""
+        """How long it takes to power off, or to stop for a restart, this time (P-07 to P-09)."""
         if mode is PowerOffMode.HARD:
             return self.durations.power_off_hard_s
         law = self._law(vm)

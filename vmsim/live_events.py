@@ -16,8 +16,8 @@ MOST_WAITING = 20_000
 
 COMPONENT = "vmsim"
 _MACHINE = frozenset(
-    ("VmCreated", "VmPoweredOn", "VmPoweredOff", "VmSuspended", "VmMigrated", "VmTerminated",
-     "VmRelocated", "NoCompatibleHost", "TaskFailed")
+    ("VmCreated", "VmPoweredOn", "VmPoweredOff", "VmSuspended", "VmReset", "VmMigrated",
+     "VmTerminated", "VmRelocated", "NoCompatibleHost", "TaskFailed")
 )  # fmt: skip
 _BAD = ("Fail", "Refused", "Lost", "NoCompatible", "Blocked", "Terminated", "Isolated", "Unusable")
 

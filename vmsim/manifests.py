@@ -2,28 +2,28 @@
 
 `parse` takes documents apart into manifests and names everything that the schema refuses: unknown
 fields, wrong types, words outside an enumeration, versions that the edition does not serve, the
-same object twice. `to_vm`, `to_class` and `to_raw` translate. Nothing here judges admission: a VM
-without an image is a fine manifest. Spelling follows the API version: v1alpha1 says `poweredOn`,
-`host` and `vmIp` where later versions say `PoweredOn`, `nodeName` (v1alpha4) and a network status.
+same object twice. `to_vm` and `to_class` translate; `rendering` goes the other way. Nothing here
+judges admission: a VM without an image is a fine manifest. Spelling follows the API version:
+v1alpha1 says `poweredOn`, `host` and `vmIp` where later versions say `PoweredOn`, `nodeName`
+(v1alpha4) and a network status.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from vmsim.documents import Document
 from vmsim.kinds import KINDS, Kind, Shape, did_you_mean, kinds, spec_versions
 from vmsim.names import is_label, subdomain_problem
-from vmsim.objects import Condition, PowerState, VirtualMachine, VMClass, VMSpec
+from vmsim.objects import PowerState, VirtualMachine, VMClass, VMSpec
 from vmsim.problems import BadInput, Problem
 from vmsim.quantities import cpu_milli, memory_mib
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # simulated second 0: a run has no date of its own
 _OWN_FIELDS = frozenset(
-    ("className", "imageName", "storageClass", "powerState", "powerOffMode", "minHardwareVersion")
-)
+    ("className", "imageName", "storageClass", "powerState", "powerOffMode", "restartMode",
+     "nextRestartTime", "minHardwareVersion")
+)  # fmt: skip
 _TYPES: Mapping[str, type] = {"string": str, "integer": int, "object": dict, "array": list}
 _COUNT_MAX = (1 << 31) - 1
 
@@ -263,6 +263,8 @@ def to_vm(manifest: Manifest, edition: str) -> VirtualMachine:
             storage_class=spec.get("storageClass") or "",
             power_state=PowerState(power) if power else None,
             power_off_mode=_capital(spec.get("powerOffMode") or ""),
+            restart_mode=_capital(spec.get("restartMode") or ""),
+            next_restart_time=spec.get("nextRestartTime") or "",
             min_hardware_version=spec.get("minHardwareVersion") or 0,
             policies=tuple(item.get("name") or "" for item in spec.get("policies") or ()),
             extra=extra,
@@ -282,10 +284,6 @@ def _words(value: Any) -> dict[str, str]:
 def _capital(word: str) -> str:
     """The v1alpha2 spelling of a v1alpha1 word; a later spelling is kept."""
     return word[:1].upper() + word[1:]
-
-
-def _spelled(word: str, version: str) -> str:
-    return word[:1].lower() + word[1:] if version == "v1alpha1" else word
 
 
 def to_class(manifest: Manifest, edition: str) -> VMClass:
@@ -321,80 +319,3 @@ def _devices(devices: Mapping[str, Any]) -> dict[str, int]:
         name = f"{item.get('vendorID') or 0:#06x}:{item.get('deviceID') or 0:#06x}"
         names.append(f"{name}:{label}" if label else name)
     return dict(Counter(names))
-
-
-def timestamp(second: float) -> str:
-    """A simulated second as Kubernetes prints times; second 0 is `1970-01-01T00:00:00Z`."""
-    return (EPOCH + timedelta(seconds=int(second))).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def to_raw(vm: VirtualMachine, edition: str) -> dict[str, Any]:
-    """The Kubernetes object of a VM in the newest version of the edition; empty fields left out.
-
-    Fields in `extra` are shown as they came, in the version in which they were applied.
-    """
-    kind = kinds(edition)["VirtualMachine"]
-    version = kind.versions[-1]
-    metadata = {
-        "name": vm.name,
-        "namespace": vm.namespace,
-        "uid": vm.uid,
-        "labels": dict(vm.labels),
-        "annotations": dict(vm.annotations),
-        "generation": vm.generation,
-        "resourceVersion": str(vm.resource_version),
-        "creationTimestamp": timestamp(vm.created_s),
-        "finalizers": [vm.finalizer] if vm.finalizer else [],
-    }
-    return {
-        "apiVersion": kind.api_versions[-1],
-        "kind": kind.name,
-        "metadata": _filled(metadata),
-        "spec": _raw_spec(vm.spec, version),
-        "status": _raw_status(vm, version),
-    }
-
-
-def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value not in ("", None, 0, [], {})}
-
-
-def _raw_spec(spec: VMSpec, version: str) -> dict[str, Any]:
-    own: dict[str, Any] = {
-        "className": spec.class_name,
-        "imageName": spec.image_name,
-        "storageClass": spec.storage_class,
-        "powerState": _spelled(spec.power_state or "", version),
-        "powerOffMode": _spelled(spec.power_off_mode, version),
-        "minHardwareVersion": spec.min_hardware_version,
-    }
-    image = _given(spec.extra.get("image"))
-    if image.get("name"):
-        own["image"] = image | {"name": spec.image_name}
-        own["imageName"] = spec.extra.get("imageName", "")
-    fields = dict(spec.extra) | _filled(own)
-    references = {item.get("name"): item for item in spec.extra.get("policies") or ()}
-    policies = [references.get(name, {"name": name}) for name in spec.policies]
-    return fields | _filled({"policies": policies})
-
-
-def _raw_status(vm: VirtualMachine, version: str) -> dict[str, Any]:
-    """The status in the version's words (2.5); the Ready condition first, the others by type."""
-    status, old = vm.status, version == "v1alpha1"
-    in_order = sorted(status.conditions.values(), key=lambda c: (c.type != "Ready", c.type))
-    fields: dict[str, Any] = {
-        "powerState": _spelled(status.power_state, version),
-        "host" if version < "v1alpha4" else "nodeName": status.host,
-        "zone": status.zone,
-        "uniqueID": status.unique_id,
-        "biosUUID": status.bios_uuid,
-        "instanceUUID": status.instance_uuid,
-        "conditions": [_raw_condition(condition) for condition in in_order],
-    }
-    address = {"vmIp": status.ip} if old else {"network": _filled({"primaryIP4": status.ip})}
-    return _filled(fields | address | ({"phase": status.phase} if old else {}))
-
-
-def _raw_condition(condition: Condition) -> dict[str, Any]:
-    words = {name: getattr(condition, name) for name in ("type", "status", "reason", "message")}
-    return _filled(words) | {"lastTransitionTime": timestamp(condition.since_s)}

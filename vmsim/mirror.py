@@ -17,13 +17,14 @@ from vmsim.apiserver import ApiServer
 from vmsim.catalog import Catalog
 from vmsim.editions import Edition
 from vmsim.kube import Change
-from vmsim.manifests import Manifest, to_raw, to_vm
+from vmsim.manifests import Manifest, to_vm
 from vmsim.objects import ZONE_LABEL, Condition, VirtualMachine, VMStatus
+from vmsim.rendering import to_raw
 from vmsim.trace import Record, Trace
 
 STATUS_FIELDS = (
-    "powerState", "host", "nodeName", "zone", "uniqueID", "biosUUID", "instanceUUID", "phase",
-    "vmIp", "network",
+    "powerState", "lastRestartTime", "host", "nodeName", "zone", "uniqueID", "biosUUID",
+    "instanceUUID", "phase", "vmIp", "network",
 )  # fmt: skip
 
 
@@ -254,6 +255,7 @@ class Mirror(ApiServer):
             host=given.get(self._edition.host_field) or "",
             zone=given.get("zone") or "",
             ip=given.get("vmIp") or network.get("primaryIP4") or "",
+            last_restart=given.get("lastRestartTime") or "",
             unique_id=given.get("uniqueID") or "",
             bios_uuid=given.get("biosUUID") or "",
             instance_uuid=given.get("instanceUUID") or "",

@@ -80,13 +80,16 @@ class VMClass:
 
 @dataclass(frozen=True, slots=True)
 class VMSpec:
-    """What the user wants. `extra` keeps the fields of the manifest that no decision reads."""
+    """What the user wants. `next_restart_time` is when a restart was asked for, as admission wrote
+    it, or ''. `extra` keeps the fields of the manifest that no decision reads."""
 
     class_name: str
     image_name: str
     storage_class: str
     power_state: PowerState | None = None
     power_off_mode: str = ""
+    restart_mode: str = ""
+    next_restart_time: str = ""
     min_hardware_version: int = 0
     policies: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -122,6 +125,7 @@ class VMStatus(msgspec.Struct, gc=False):
     host: str = ""
     zone: str = ""
     ip: str = ""
+    last_restart: str = ""
     unique_id: str = ""
     bios_uuid: str = ""
     instance_uuid: str = ""

@@ -64,6 +64,10 @@ class Hypervisor(Protocol):
         """Power the VM off, asking its guest or not."""
         ...
 
+    def restart(self, key: str, mode: PowerOffMode, asked: str) -> None:
+        """Restart the VM where it runs, asking its guest or not; `asked` is when that was asked."""
+        ...
+
     def suspend(self, key: str) -> None:
         """Suspend the VM."""
         ...

@@ -31,6 +31,7 @@ class Next(StrEnum):
     POWER_ON = "PowerOn"
     POWER_OFF = "PowerOff"
     SUSPEND = "Suspend"
+    RESTART = "Restart"
     DESTROY = "Destroy"
     RETRY = "Retry"
     WAIT = "Wait"
@@ -52,6 +53,7 @@ CREATE = Step(Next.CREATE)
 POWER_ON = Step(Next.POWER_ON)
 POWER_OFF = Step(Next.POWER_OFF)
 SUSPEND = Step(Next.SUSPEND)
+RESTART = Step(Next.RESTART)
 DESTROY = Step(Next.DESTROY)
 SETTLED = Step(Next.SETTLED)
 FAILED = Step(Next.RETRY, "the last request failed")
@@ -102,6 +104,8 @@ def _next_of_deletion(vm: VirtualMachine, seen: Observed) -> Step:
 def _next_of_power(vm: VirtualMachine, seen: Observed) -> Step:
     wanted = vm.spec.power_state or PowerState.ON
     if wanted is seen.power:
+        if wanted is PowerState.ON and vm.spec.next_restart_time != seen.restarted:
+            return RESTART  # P-19
         if wanted is PowerState.ON and not seen.ip:
             return WAIT_FOR_IP
         return POWER_OFF if seen.reserved else SETTLED

@@ -13,9 +13,10 @@ from vmsim.admission import Denied, Terms, admit_create
 from vmsim.apiserver import ApiServer
 from vmsim.arrivals import AT_ONCE, Arrival, Drawn, recorded
 from vmsim.editions import Edition
-from vmsim.manifests import Manifest, timestamp, to_vm
+from vmsim.manifests import Manifest, to_vm
 from vmsim.objects import VirtualMachine
 from vmsim.plan import PlannedWorkload
+from vmsim.rendering import timestamp
 from vmsim.timer import call_later
 from vmsim.trace import Trace
 

@@ -13,9 +13,10 @@ from vmsim.editions import EDITIONS, Edition
 from vmsim.expectations import clock
 from vmsim.fold import HostPicture, Picture, VMPicture
 from vmsim.kinds import Column, Kind
-from vmsim.manifests import EPOCH, Manifest, timestamp, to_raw, to_vm
+from vmsim.manifests import Manifest, to_vm
 from vmsim.objects import Condition
 from vmsim.problems import BadInput, Problem
+from vmsim.rendering import EPOCH, timestamp, to_raw
 from vmsim.trace import read
 
 NODE_COLUMNS = (

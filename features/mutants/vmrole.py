@@ -138,6 +138,24 @@ POWER = (
         ),
     ),
     Mutant(
+        "restart-forgotten",
+        "A restart that was asked for is not done.",
+        ("P-19",),
+        edit(f"{STEP}:_next_of_power", "!= seen.restarted", "< seen.restarted"),
+    ),
+    Mutant(
+        "restart-not-reported",
+        "The time of a restart is not reported.",
+        ("P-19",),
+        edit(f"{CONTROLLER}._report", "seen.restarted != old.last_restart", "False"),
+    ),
+    Mutant(
+        "restart-again-and-again",
+        "The time of a restart is not kept, so that it is done again.",
+        ("P-19",),
+        edit("vmsim.fleet:Fleet._restarted", "guest.restarted = guest.restart_asked", "pass"),
+    ),
+    Mutant(
         "deletion-forgets-the-vm",
         "A deleted resource is gone at once, and its VM stays on the host.",
         ("S-02",),

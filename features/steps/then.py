@@ -183,6 +183,20 @@ def _power_cycled(target: Target, name: str) -> None:
     assert target.power_events(name) == ["VmPoweredOff", "VmPoweredOn"]
 
 
+@then(phrase('VM "{name:q}" reports the restart that was asked for within {limit:time}'))
+def _reports_restart(target: Target, name: str, limit: float) -> None:
+    vm = target.get(name)
+    assert vm is not None, f"there is no VM {name}"
+    asked = vm["spec"]["nextRestartTime"]
+    done = target.until(lambda: target.status(name).get("lastRestartTime") == asked, limit)
+    assert done, f"asked {asked}, {target.status(name)}"
+
+
+@then(phrase('VM "{name:q}" was restarted once'))
+def _was_restarted(target: Target, name: str) -> None:
+    assert target.power_events(name) == ["VmReset"]
+
+
 @then(phrase('VM "{name:q}" has an IP address within {limit:time}'))
 def _has_address(target: Target, name: str, limit: float) -> None:
     assert target.until(lambda: bool(target.address(name)), limit), target.status(name)

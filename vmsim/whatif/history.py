@@ -18,6 +18,7 @@ VM_STATES = ("pending", "starting", "booting", "running", "migrating", "waiting"
 _STARTED = {"CreateVM": "starting", "PowerOnVM": "starting", "MigrateVM": "migrating"}
 _BECAME = {
     "VmPoweredOn": "booting",
+    "VmReset": "booting",
     "VmPoweredOff": "off",
     "VmTerminated": "off",
     "VmSuspended": "off",

@@ -1,0 +1,104 @@
+"""How is a VirtualMachine written as the object that the Kubernetes API shows?
+
+The other way round from `manifests`: from our value to the fields of the edition's newest version,
+spelled its way. Sources: the CRDs of VM Operator; clauses T-01 to T-06.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from vmsim.kinds import kinds
+from vmsim.objects import Condition, VirtualMachine, VMSpec
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # simulated second 0: a run has no date of its own
+
+
+def timestamp(second: float) -> str:
+    """A simulated second as Kubernetes prints times; second 0 is `1970-01-01T00:00:00Z`."""
+    return (EPOCH + timedelta(seconds=int(second))).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def instant(second: float) -> str:
+    """A simulated second as RFC 3339 with the fraction it has, to the microsecond."""
+    fraction = f"{round(second % 1 * 1e6):06d}".rstrip("0")
+    return f"{timestamp(second)[:-1]}.{fraction}Z" if fraction else timestamp(second)
+
+
+def to_raw(vm: VirtualMachine, edition: str) -> dict[str, Any]:
+    """The Kubernetes object of a VM in the newest version of the edition; empty fields left out.
+
+    Fields in `extra` are shown as they came, in the version in which they were applied.
+    """
+    kind = kinds(edition)["VirtualMachine"]
+    version = kind.versions[-1]
+    metadata = {
+        "name": vm.name,
+        "namespace": vm.namespace,
+        "uid": vm.uid,
+        "labels": dict(vm.labels),
+        "annotations": dict(vm.annotations),
+        "generation": vm.generation,
+        "resourceVersion": str(vm.resource_version),
+        "creationTimestamp": timestamp(vm.created_s),
+        "finalizers": [vm.finalizer] if vm.finalizer else [],
+    }
+    return {
+        "apiVersion": kind.api_versions[-1],
+        "kind": kind.name,
+        "metadata": _filled(metadata),
+        "spec": _raw_spec(vm.spec, version),
+        "status": _raw_status(vm, version),
+    }
+
+
+def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in ("", None, 0, [], {})}
+
+
+def _raw_spec(spec: VMSpec, version: str) -> dict[str, Any]:
+    own: dict[str, Any] = {
+        "className": spec.class_name,
+        "imageName": spec.image_name,
+        "storageClass": spec.storage_class,
+        "powerState": _spelled(spec.power_state or "", version),
+        "powerOffMode": _spelled(spec.power_off_mode, version),
+        "restartMode": _spelled(spec.restart_mode, version),
+        "nextRestartTime": spec.next_restart_time,
+        "minHardwareVersion": spec.min_hardware_version,
+    }
+    image = spec.extra.get("image") or {}
+    if image.get("name"):
+        own["image"] = image | {"name": spec.image_name}
+        own["imageName"] = spec.extra.get("imageName", "")
+    fields = dict(spec.extra) | _filled(own)
+    references = {item.get("name"): item for item in spec.extra.get("policies") or ()}
+    policies = [references.get(name, {"name": name}) for name in spec.policies]
+    return fields | _filled({"policies": policies})
+
+
+def _raw_status(vm: VirtualMachine, version: str) -> dict[str, Any]:
+    """The status in the version's words (2.5); the Ready condition first, the others by type."""
+    status, old = vm.status, version == "v1alpha1"
+    in_order = sorted(status.conditions.values(), key=lambda c: (c.type != "Ready", c.type))
+    fields: dict[str, Any] = {
+        "powerState": _spelled(status.power_state, version),
+        "host" if version < "v1alpha4" else "nodeName": status.host,
+        "zone": status.zone,
+        "lastRestartTime": status.last_restart,
+        "uniqueID": status.unique_id,
+        "biosUUID": status.bios_uuid,
+        "instanceUUID": status.instance_uuid,
+        "conditions": [_raw_condition(condition) for condition in in_order],
+    }
+    address = {"vmIp": status.ip} if old else {"network": _filled({"primaryIP4": status.ip})}
+    return _filled(fields | address | ({"phase": status.phase} if old else {}))
+
+
+def _raw_condition(condition: Condition) -> dict[str, Any]:
+    words = {name: getattr(condition, name) for name in ("type", "status", "reason", "message")}
+    return _filled(words) | {"lastTransitionTime": timestamp(condition.since_s)}
+
+
+def _spelled(word: str, version: str) -> str:
+    return word[:1].lower() + word[1:] if version == "v1alpha1" else word
