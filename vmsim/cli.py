@@ -19,8 +19,8 @@ from backends import BACKENDS
 from vmsim import __version__, serve_cli
 from vmsim.conformance import cli as conform_cli
 from vmsim.problems import BadInput, Problem
-from vmsim.shell import FAILED, exit_codes, scenario_path
-from vmsim.whatif import report_cli, sweep_cli, whatif_cli
+from vmsim.shell import FAILED, exit_codes, scenario_path, seconds
+from vmsim.whatif import bounds_cli, report_cli, sweep_cli, whatif_cli
 
 app = typer.Typer(
     name="vmsim",
@@ -35,6 +35,7 @@ app.add_typer(conform_cli.app, name="conform")
 app.command()(serve_cli.serve)
 app.add_typer(serve_cli.node_app, name="node")
 app.command()(whatif_cli.whatif)
+app.command()(bounds_cli.bounds)
 app.command()(report_cli.report)
 app.add_typer(sweep_cli.app, name="sweep")
 
@@ -84,7 +85,7 @@ def run(  # noqa: PLR0913 - one parameter per option of the command line
         from vmsim.loading import Overrides
 
         overrides = Overrides(seed, edition.value if edition else None)
-        how = running.How(backend.value, commands.seconds(until), speed, trace)
+        how = running.How(backend.value, seconds(until), speed, trace)
         codes = commands.run_all(scenarios, overrides, how, as_json=as_json)
         raise typer.Exit(FAILED if FAILED in codes else max(codes, default=0))
 

@@ -23,20 +23,9 @@ from vmsim.kinds import Kind, resolve
 from vmsim.loading import Overrides, Plan, load
 from vmsim.manifests import parse
 from vmsim.problems import BadInput, Problem
-from vmsim.quantities import duration_s
 from vmsim.scenario import GROUP
-from vmsim.shell import scenario_path, trace_folder
+from vmsim.shell import scenario_path, seconds, trace_folder
 from vmsim.trace import read_header
-
-
-def seconds(text: str | None) -> float | None:
-    """A duration option in seconds."""
-    if text is None:
-        return None
-    try:
-        return duration_s(text)
-    except ValueError as error:
-        raise BadInput([Problem(str(error), field=text)]) from None
 
 
 def load_all(paths: Sequence[Path], overrides: Overrides) -> list[Plan]:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import typer
 
-from vmsim.problems import BadInput, Unreachable
+from vmsim.problems import BadInput, Problem, Unreachable
+from vmsim.quantities import duration_s
 
 FAILED, BAD_INPUT, INCONCLUSIVE, UNREACHABLE, DEFECT, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
@@ -42,6 +43,16 @@ def scenario_path(name: str) -> Path:
         return path
     shipped = shipped_scenarios() / f"{name}.yaml"
     return shipped if shipped.exists() else path
+
+
+def seconds(text: str | None) -> float | None:
+    """A duration option in seconds."""
+    if text is None:
+        return None
+    try:
+        return duration_s(text)
+    except ValueError as error:
+        raise BadInput([Problem(str(error), field=text)]) from None
 
 
 @contextmanager
