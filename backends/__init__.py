@@ -7,7 +7,9 @@ is imported only when it is asked for.
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -16,13 +18,14 @@ from vmsim.problems import BadInput, Problem
 
 if TYPE_CHECKING:
     from backends.effects import Driver
+    from backends.vsphere_eyes import Eyes
     from backends.vsphere_session import Session
     from vmsim.objects import HostSpec
     from vmsim.ports import Backend
 
 
 @contextmanager
-def memory(hosts: Sequence["HostSpec"]) -> Iterator["Backend"]:
+def memory(hosts: Sequence["HostSpec"], resumes: bool) -> Iterator["Backend"]:
     """A cluster that exists in memory only, on virtual time."""
     from backends.memory import MemoryPlant
     from vmsim.ports import Backend
@@ -38,42 +41,48 @@ def memory(hosts: Sequence["HostSpec"]) -> Iterator["Backend"]:
 
 
 @contextmanager
-def vcsim(hosts: Sequence["HostSpec"]) -> Iterator["Backend"]:
+def vcsim(hosts: Sequence["HostSpec"], resumes: bool) -> Iterator["Backend"]:
     """A vcsim process that has exactly these hosts, on modelled time."""
     from backends.vcsim_inventory import write_inventory
     from backends.vcsim_process import Vcsim
+    from backends.vsphere_eyes import Eyes
     from backends.vsphere_session import Session
 
-    with tempfile.TemporaryDirectory(prefix="vmsim-") as folder:
-        simulator = Vcsim()
-        if simulator.program.url:
-            with Session.connect(simulator.endpoint) as session:
-                yield driven("vcsim", session, hosts)
-            return
-        inventory = Path(folder) / "inventory"
-        write_inventory(inventory, hosts)
-        with simulator.start(inventory), Session.connect(simulator.endpoint) as session:
-            yield driven("vcsim", session, hosts)
+    with tempfile.TemporaryDirectory(prefix="vmsim-") as folder, ExitStack() as stack:
+        simulator, variables = Vcsim(), {}
+        if not simulator.program.url:
+            inventory = Path(folder) / "inventory"
+            write_inventory(inventory, hosts)
+            stack.enter_context(simulator.start(inventory))
+            variables = {"GOVC_URL": simulator.url, "GOVC_INSECURE": "1"}
+        eyes = stack.enter_context(closing(Eyes(simulator.endpoint)))
+        session = stack.enter_context(Session.connect(simulator.endpoint))
+        _check_hosts(session, hosts, resumes)
+        backend = driven("vcsim", session, eyes=eyes)
+        yield replace(backend, variables=variables)
 
 
 @contextmanager
-def vsphere(hosts: Sequence["HostSpec"]) -> Iterator["Backend"]:
+def vsphere(hosts: Sequence["HostSpec"], resumes: bool) -> Iterator["Backend"]:
     """The vCenter that GOVC_URL names, on modelled time; it must have the scenario's hosts."""
     from backends.vsphere_session import Endpoint, Session
 
     with Session.connect(Endpoint.from_environment(os.environ)) as session:
-        yield driven("vsphere", session, hosts)
+        _check_hosts(session, hosts, resumes)
+        yield driven("vsphere", session)
 
 
 def driven(
-    name: str, session: "Session", hosts: Sequence["HostSpec"], driver: "Driver | None" = None
+    name: str,
+    session: "Session",
+    driver: "Driver | None" = None,
+    eyes: "Eyes | None" = None,
 ) -> "Backend":
     """A backend whose plant keeps the time and whose session, or the driver before it, works."""
     from backends.effects import VSphereEffects
     from backends.memory import MemoryPlant
     from vmsim.ports import Backend
 
-    _check_hosts(session, hosts)
     effects = VSphereEffects(driver or session)
     about = session.about
     versions = {name: f"{about.product} (API {about.api})", "notes": "; ".join(session.notes)}
@@ -84,11 +93,13 @@ def driven(
             needs.env, needs.durations, needs.host, needs.faults, effects, needs.vmotion
         ),
         effects.compare,
+        effects,
+        None if eyes is None else partial(effects.sighting, eyes.look),
     )
 
 
-def _check_hosts(session: "Session", hosts: Sequence["HostSpec"]) -> None:
-    """Refuse to drive an endpoint whose hosts are not those of the scenario."""
+def _check_hosts(session: "Session", hosts: Sequence["HostSpec"], resumes: bool) -> None:
+    """Refuse to drive an endpoint whose hosts are not those of the scenario, or that has VMs."""
     seen = session.hosts()
     where = session.endpoint.url
     problems = []
@@ -102,7 +113,8 @@ def _check_hosts(session: "Session", hosts: Sequence["HostSpec"]) -> None:
                 Problem(f"host {host.name} has {have} on {where}", field="clusters",
                         hint=f"the scenario says {host.cpu_cores} and {host.memory_mib}")
             )  # fmt: skip
-    if existing := session.vms():
+    existing = session.vms()
+    if existing and not resumes:
         message = f"{where} already has {len(existing)} VMs, such as {min(existing)}"
         hint = "use an empty datacenter, chosen by GOVC_DATACENTER"
         problems.append(Problem(message, hint=hint))
@@ -110,18 +122,21 @@ def _check_hosts(session: "Session", hosts: Sequence["HostSpec"]) -> None:
         raise BadInput(problems)
 
 
-BACKENDS: Mapping[str, Callable[[Sequence["HostSpec"]], AbstractContextManager["Backend"]]] = (
-    MappingProxyType({"memory": memory, "vcsim": vcsim, "vsphere": vsphere})
+_Opening = Callable[[Sequence["HostSpec"], bool], AbstractContextManager["Backend"]]
+BACKENDS: Mapping[str, _Opening] = MappingProxyType(
+    {"memory": memory, "vcsim": vcsim, "vsphere": vsphere}
 )
 
 
-def opened(name: str, hosts: Sequence["HostSpec"]) -> AbstractContextManager["Backend"]:
+def opened(
+    name: str, hosts: Sequence["HostSpec"], *, resumes: bool = False
+) -> AbstractContextManager["Backend"]:
     """The backend `name`, holding the scenario's hosts, until the context ends.
 
-    `hosts` are all hosts that the scenario ever has. Raises `Unreachable`, or `BadInput` for an
-    endpoint that does not have these hosts.
+    `hosts` are all hosts that the scenario ever has; `resumes`: there may be VMs. Raises
+    `Unreachable`, or `BadInput` for an endpoint that does not have these hosts.
     """
-    return BACKENDS[name](hosts)
+    return BACKENDS[name](hosts, resumes)
 
 
 def start_vcsim(hosts: Sequence["HostSpec"]) -> dict[str, str]:

@@ -11,10 +11,10 @@ is disconnected. A host that joins later is there from the start, and unused unt
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from backends.vsphere_reads import VMSeen
+from backends.vsphere_reads import Shown, VMSeen
 from backends.vsphere_session import NewVM, TaskRef
 from vmsim.actions import Fault, Task, Verb
-from vmsim.ports import Believed, HostCommand
+from vmsim.ports import Believed, HostCommand, Sighting
 from vmsim.problems import Unreachable
 
 
@@ -65,9 +65,28 @@ class VSphereEffects:
 
     def __init__(self, session: Driver) -> None:
         self._session = session
+        self._done = 0
+        self._touched: dict[str, int] = {}
 
     def task(self, task: Task) -> Fault | None:
         """Do what the task says, and wait for it."""
+        try:
+            return self._carry_out(task)
+        finally:
+            self._touch(task.vm)
+
+    def sighting(self, shown: Callable[[], Shown]) -> Sighting:
+        """What the API shows now; may be called in another thread."""
+        began = self._done
+        hosts, vms = shown()
+        return Sighting(hosts, vms, lambda name: self._touched.get(name, 0) <= began)
+
+    def _touch(self, name: str) -> None:
+        """Something was done to it, so what was read before is outdated."""
+        self._done += 1
+        self._touched[name] = self._done
+
+    def _carry_out(self, task: Task) -> Fault | None:
         session = self._session
         if task.verb is Verb.CREATE:
             size = (task.cpus, task.memory_mib)
@@ -93,6 +112,7 @@ class VSphereEffects:
             HostCommand.REMOVE: self._session.disconnect,
         }
         fault = calls[command](host) if command in calls else None
+        self._touch(host)
         if fault:
             raise Unreachable(f"{command} of {host} failed on the API: {fault}")
 
@@ -114,6 +134,7 @@ class VSphereEffects:
         running = [vm.key for vm in session.vms().values() if vm.host == host and vm.powered_on]
         faults = session.wait([session.submit(Verb.POWER_OFF, key) for key in running])
         for key, fault in zip(running, faults, strict=True):
+            self._touch(key)
             if fault:
                 raise Unreachable(f"{key} could not lose its power with {host}: {fault}")
 

@@ -20,6 +20,7 @@ from pyVmomi.SoapAdapter import SoapResponseDeserializer
 
 from backends.vsphere_endpoint import Endpoint, reaching
 from vmsim.objects import PowerState
+from vmsim.ports import HostShown, VMShown
 from vmsim.problems import Unreachable
 
 PAGE = 2_000  # objects per answer: bounds the memory of both sides
@@ -44,6 +45,8 @@ HOST_PATHS = (
     "summary.hardware.cpuMhz",
     "summary.hardware.memorySize",
 )
+SHOWN_OF_HOSTS = ("name", "runtime.connectionState", "runtime.inMaintenanceMode")
+SHOWN_OF_VMS = ("name", "runtime.host", "runtime.powerState")
 vim: Any = typed_vim  # the published types are partial, so Any at this border
 vmodl: Any = typed_vmodl
 deserializer: Any = SoapResponseDeserializer
@@ -54,6 +57,8 @@ _POWER = {
 }
 XMLNS = "{urn:vim25}"
 Read = tuple[str, dict[str, str]]
+Shown = tuple[Mapping[str, HostShown], Mapping[str, VMShown]]
+"""What an API shows: hosts by name, VMs by key."""
 
 
 def to_inventory_name(key: str) -> str:
@@ -95,6 +100,16 @@ class HostSeen:
     cpu_mhz: int
     memory_mib: int
     datastores: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a VM needs to go to a host: morefs of host, cluster and pool, datastores by moref."""
+
+    host: str
+    cluster: str
+    pool: str
+    stores: dict[str, str]  # names, the most widely mounted first
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,3 +290,20 @@ def vm_seen(read: Read, host_names: Mapping[str, str]) -> VMSeen:
         bios_uuid=values.get("config.uuid", ""),
         ip=values.get("guest.ipAddress", ""),
     )
+
+
+def shown(hosts: Sequence[Read], vms: Sequence[Read]) -> Shown:
+    """What was read with SHOWN_OF_HOSTS and SHOWN_OF_VMS."""
+    names = {moref: read["name"] for moref, read in hosts}
+    return {
+        read["name"]: HostShown(
+            read["runtime.connectionState"] == "connected",
+            read["runtime.inMaintenanceMode"] in ("true", "1"),
+        )
+        for _, read in hosts
+    }, {
+        from_inventory_name(read["name"]): VMShown(
+            names.get(read.get("runtime.host", ""), ""), _POWER[read["runtime.powerState"]]
+        )
+        for _, read in vms
+    }

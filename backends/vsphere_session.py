@@ -25,6 +25,7 @@ from backends.vsphere_reads import (
     About,
     Collector,
     HostSeen,
+    Place,
     Read,
     VMSeen,
     from_inventory_name,
@@ -64,16 +65,6 @@ class HostVerb(StrEnum):
     RECONNECT = "ReconnectHost"
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """What a VM needs to go to a host: morefs of host, cluster and pool, datastores by moref."""
-
-    host: str
-    cluster: str
-    pool: str
-    stores: dict[str, str]  # names, the most widely mounted first
-
-
 class Session:
     """One login. Reads and operations may be called from several threads."""
 
@@ -90,7 +81,7 @@ class Session:
             read_empty_enums()
             self.notes.append("simulator: empty enum values are read as '' (vcsim >= 0.53)")
         self._collector = Collector(endpoint, stub, self._content)
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._vm_refs: dict[str, str] | None = None  # a VM that is being created has ""
         self._expected: dict[TaskRef, tuple[Verb, str]] = {}  # create and destroy
         self._datacenter: Any = None
@@ -137,13 +128,13 @@ class Session:
 
     def hosts(self) -> dict[str, HostSeen]:
         """Every host of the datacenter by name; also refreshes what `create` knows of hosts."""
-        clusters = dict(self._read(vim.ComputeResource, ["name", "resourcePool"]))
-        stores = {ref: read["name"] for ref, read in self._read(vim.Datastore, ["name"])}
-        reads = self._read(vim.HostSystem, HOST_PATHS)
+        clusters = dict(self.read(vim.ComputeResource, ["name", "resourcePool"]))
+        stores = {ref: read["name"] for ref, read in self.read(vim.Datastore, ["name"])}
+        reads = self.read(vim.HostSystem, HOST_PATHS)
         mounts = Counter(store for _, read in reads for store in read.get("datastore", "").split())
         order = sorted(stores, key=lambda ref: (-mounts[ref], stores[ref]))
         seen: dict[str, HostSeen] = {}
-        places: dict[str, _Place] = {}
+        places: dict[str, Place] = {}
         for ref, read in reads:
             cluster = clusters.get(read["parent"], {})
             here = read.get("datastore", "").split()
@@ -152,15 +143,15 @@ class Session:
             host = host_seen((ref, read), cluster.get("name", ""), names)
             seen[host.name] = host
             pool = cluster.get("resourcePool", "")
-            places[host.name] = _Place(ref, read["parent"], pool, mounted)
+            places[host.name] = Place(ref, read["parent"], pool, mounted)
         self._places = places
         return seen
 
     def vms(self) -> dict[str, VMSeen]:
         """Every VM of the datacenter by key; of VMs with one name the first read is kept."""
-        hosts = {ref: read["name"] for ref, read in self._read(vim.HostSystem, ["name"])}
+        hosts = {ref: read["name"] for ref, read in self.read(vim.HostSystem, ["name"])}
         seen: dict[str, VMSeen] = {}
-        for moref, read in self._read(vim.VirtualMachine, VM_PATHS):
+        for moref, read in self.read(vim.VirtualMachine, VM_PATHS):
             vm = vm_seen((moref, read), hosts)
             note = f"more than one VM is named {to_inventory_name(vm.key)}"
             if seen.setdefault(vm.key, vm) is not vm and note not in self.notes:
@@ -208,6 +199,8 @@ class Session:
         place = self._place(new.host)
         if place is None:
             return Fault("NotFound", f"no host {new.host}")
+        if self._vm_names().get(new.key):
+            self._vm_refs = None  # somebody else may have deleted it: look again
         if new.key in self._vm_names():
             return Fault("DuplicateName", new.key)
         names = list(place.stores.values())
@@ -378,7 +371,7 @@ class Session:
                 spec.pool = vim.ResourcePool(place.pool, self._stub)
         return self._start(lambda: vm.RelocateVM_Task(spec, None))
 
-    def _place(self, host_name: str) -> _Place | None:
+    def _place(self, host_name: str) -> Place | None:
         if host_name not in self._places:
             self.hosts()
         return self._places.get(host_name)
@@ -386,7 +379,7 @@ class Session:
     def _vm_names(self) -> dict[str, str]:
         """Morefs by key, as last read; the names of all VMs are read when they never were."""
         if self._vm_refs is None:
-            read = self._read(vim.VirtualMachine, ["name"])
+            read = self.read(vim.VirtualMachine, ["name"])
             self._vm_refs = {from_inventory_name(vm["name"]): ref for ref, vm in read}
         return self._vm_refs
 
@@ -396,5 +389,6 @@ class Session:
             self._vm_refs = None
         return self._vm_names().get(key, "")
 
-    def _read(self, kind: Any, paths: Sequence[str]) -> list[Read]:
+    def read(self, kind: Any, paths: Sequence[str]) -> list[Read]:
+        """These properties of all objects of the datacenter of a kind."""
         return self._collector.below(self._datacenter, kind, paths)

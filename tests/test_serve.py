@@ -361,21 +361,6 @@ def test_killed_server_resumes_with_every_vm_once(tmp_path: Path) -> None:
         served.stop()
 
 
-def test_vms_run_on_vcsim(tmp_path: Path) -> None:
-    words = ("--speed", "60", "--backend", "vcsim")
-    served = Served(scenario(tmp_path, "2026-08"), tmp_path, *words).start()
-    try:
-        apply(served, "real")
-        served.eventually(lambda: is_on(served, "real"))
-        served.kill()
-        served.start()
-        assert "1 VMs taken up" in served.log
-        assert is_on(served, "real")
-        served.kubectl("delete", "vm", "real", "-n", "demo", "--timeout=60s")
-    finally:
-        served.stop()
-
-
 def test_cluster_that_exists_is_served(tmp_path: Path) -> None:
     with KubeProcess(tmp_path / "cluster") as cluster:
         words = ("--speed", "60", "--kubeconfig", str(cluster.kubeconfig))

@@ -157,7 +157,7 @@ def ended(odds: Odds, seed: int) -> Ended:
                 Session.connect(process.endpoint) as session,
             ):
                 unreliable = Unreliable(session, odds, seed, sleep=lambda _: None)
-                backend = driven(name, session, hosts, unreliable)
+                backend = driven(name, session, unreliable)
 
                 def compare(believed: Iterable[Believed]) -> list[str]:
                     picture = list(believed)

@@ -227,8 +227,8 @@ class TestWithVcsim:
         assert session.relocate("ns/a", host) is None
 
         assert session.vms()["ns/a"].host == host
-        pools = dict(session._read(vim.VirtualMachine, ["resourcePool"]))
-        clusters = dict(session._read(vim.ComputeResource, ["name", "resourcePool"]))
+        pools = dict(session.read(vim.VirtualMachine, ["resourcePool"]))
+        clusters = dict(session.read(vim.ComputeResource, ["name", "resourcePool"]))
         (pool,) = [read["resourcePool"] for read in pools.values()]
         assert [c["name"] for c in clusters.values() if c["resourcePool"] == pool] == [host[:6]]
 
@@ -238,6 +238,15 @@ class TestWithVcsim:
         assert session.destroy("ns/a") is None
 
         assert session.vms() == {}
+        assert session.create(NewVM("ns/a", HERE, 1, 64)) is None
+
+    def test_a_vm_that_another_client_destroyed_leaves_its_name_free(
+        self, session: Session
+    ) -> None:
+        session.create(NewVM("ns/a", HERE, 1, 64))
+        with Session.connect(session.endpoint) as other:
+            assert other.destroy("ns/a") is None
+
         assert session.create(NewVM("ns/a", HERE, 1, 64)) is None
 
     def test_a_vm_whose_destruction_failed_keeps_its_name(self, session: Session) -> None:

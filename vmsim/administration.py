@@ -96,6 +96,10 @@ class Administration:
         else:
             self._stop(row, kind, failed)
 
+    def isolate(self, host: str) -> None:
+        """The host loses its network: its VMs go on, unless HA is to stop them."""
+        self.fail(host, FailureKind.ISOLATION)
+
     def recover(self, host: str) -> None:
         """The host is back, in maintenance if it was; its VMs can be reached again, as they are."""
         row = self._hosts.row(host, HostState.DOWN, HostState.STORAGE_LOST)

@@ -3,7 +3,8 @@
 Their statuses tell: a VM with an identifier exists, on the host and in the power state that were
 written last. `adopt` puts such a VM back onto its host in the fleet's books, its room claimed, as
 if it had never been forgotten. A machine whose status was not written yet is unknown here; in
-memory it died with the process, and the VM role makes it again.
+memory it died with the process, and the VM role makes it again. What an API of its own still
+shows of a machine is believed before the status.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from vmsim.editions import Edition
 from vmsim.fleet import Fleet, datastore_on, serial_of
 from vmsim.objects import HostState, PowerState, VirtualMachine
 from vmsim.placement import Requirement
+from vmsim.ports import VMShown
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,19 @@ def remembered(vm: VirtualMachine, edition: Edition) -> Remembered | None:
     if power is PowerState.ON and not status.ip:
         power = PowerState.OFF  # its guest was starting, and died with the process
     return Remembered(vm.key, status.host, power, status.ip, status.last_restart)
+
+
+def as_shown(told: Remembered | None, key: str, shown: VMShown) -> Remembered:
+    """What is true of a VM that a real API still has, whatever its status told.
+
+    One that runs and has no address yet counts as off until the API is looked at again, so that
+    its guest starts for us, too.
+    """
+    ip = told.ip if told is not None else ""
+    runs = shown.power is PowerState.ON
+    if runs and not ip:
+        return Remembered(key, shown.host, PowerState.OFF)
+    return Remembered(key, shown.host, shown.power, ip if runs else "")
 
 
 def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Task]:

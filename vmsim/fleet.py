@@ -167,6 +167,23 @@ class Fleet:
             data = {"verb": VERBS[verb], "host": host, "cause": CAUSES[cause]}
             self.trace.write("cluster", "TaskStarted", guest.key, data)
 
+    def learn(self, guest: Guest, verb: Verb, row: int) -> None:
+        """Somebody else did `verb` to a guest that is not busy, past us; `row` is where it is now.
+
+        It counts as a task of an administrator that just ended, also where there is no room.
+        """
+        assert guest.busy is None, f"{guest.key} is busy with {guest.busy}"
+        if verb in WITHOUT_ROOM:
+            guest.bound_for = row
+        if verb in TO_A_HOST and guest.claim != row:
+            self._claim(guest, row)
+        host = self.inventory.hosts[row].name
+        task = Task(verb, guest.key, guest.host, host, Cause.ADMINISTRATOR)
+        self._apply(guest, task)
+        if guest.row in self.draining:
+            self.on_settled(guest.row)
+        self.notify(guest, requested=False)
+
     def reserve(self, guest: Guest, row: int) -> None:
         """Claim room on `row` for the power-on that will follow the guest's creation."""
         assert guest.shape is not None

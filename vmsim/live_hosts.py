@@ -5,6 +5,7 @@ written to its Node's status. A host without a Node gets one; a Node with a desc
 a host becomes a host; a Node that is deleted takes its host away, or comes back if VMs are on it.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -65,6 +66,10 @@ class LiveHosts:
         for raw in change.objects:
             self._keep(raw)
             self._steer(raw["metadata"]["name"])
+
+    def ask(self, name: str, body: Mapping[str, Any]) -> None:
+        """Write to the Node what somebody asks for who does not speak with the API server."""
+        self._outbox.put(f"node-asked/{name}", partial(self._kube.patch, f"{PATH}/{name}", body))
 
     def flush(self) -> None:
         """Hand over the statuses that changed."""

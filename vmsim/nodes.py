@@ -3,9 +3,9 @@
 A Node has the host's zone, size and devices, and whether it is ready. Administrators act on it
 with ordinary tools: `kubectl cordon` closes the host to new VMs, the annotation
 `vmsim.dev/maintenance: "true"` empties it and puts it into maintenance, `vmsim.dev/failed: "true"`
-lets it fail. `next_command` compares what is asked with what is, so nothing depends on the order
-in which changes are seen. The host's description is kept in an annotation: a Node that somebody
-adds with one becomes a host.
+lets it fail (`isolation` instead of `true`: it only loses its network). `next_command` compares
+what is asked with what is, so nothing depends on the order in which changes are seen. The host's
+description is kept in an annotation: a Node that somebody adds with one becomes a host.
 """
 
 import json
@@ -19,6 +19,7 @@ from vmsim.problems import BadInput, Problem
 
 MAINTENANCE = "vmsim.dev/maintenance"
 FAILED = "vmsim.dev/failed"
+ISOLATION = "isolation"
 DESCRIPTION = "vmsim.dev/host"
 CLUSTER_LABEL = "vmsim.dev/cluster"
 MANAGED = "app.kubernetes.io/managed-by"
@@ -41,22 +42,31 @@ class Wanted:
     maintenance: bool = False
     failed: bool = False
     cordoned: bool = False
+    isolated: bool = False
 
 
 def wanted(node: Mapping[str, Any]) -> Wanted:
-    """What the Node asks for; anything but "true" asks for nothing."""
+    """What the Node asks for; anything but "true" or "isolation" asks for nothing."""
     notes = node["metadata"].get("annotations") or {}
     return Wanted(
         notes.get(MAINTENANCE) == "true",
         notes.get(FAILED) == "true",
         bool((node.get("spec") or {}).get("unschedulable")),
+        notes.get(FAILED) == ISOLATION,
     )
+
+
+def asking(maintenance: bool | None, failed: str | None, cordoned: bool) -> dict[str, Any]:
+    """The merge patch that lets a Node ask for this, and for nothing else."""
+    words = {MAINTENANCE: "true" if maintenance else None, FAILED: failed}
+    return {"metadata": {"annotations": words}, "spec": {"unschedulable": cordoned or None}}
 
 
 def next_command(asked: Wanted, state: HostState) -> str:
     """The method of `Administration` that brings the host nearer to what is asked, or ''."""
-    if asked.failed:
-        return "fail" if state in _REACHED else ""
+    if asked.failed or asked.isolated:
+        command = "fail" if asked.failed else "isolate"
+        return command if state in _REACHED else ""
     if state not in _REACHED:
         return "recover"
     if asked.maintenance:

@@ -10,8 +10,8 @@ at once; every change leads to at least one notification of its key; a failure o
 `Fault` value, and only misuse raises.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
@@ -147,11 +147,44 @@ class Believed:
 
 
 @dataclass(frozen=True, slots=True)
+class HostShown:
+    """A host as an API shows it."""
+
+    connected: bool
+    in_maintenance: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VMShown:
+    """A VM as an API shows it: its host's name, and its power."""
+
+    host: str
+    power: PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The hosts by name and VMs by key that an API showed; `is_current` tells of one of them
+    whether nothing was done to it by us since the reading began."""
+
+    hosts: Mapping[str, HostShown]
+    vms: Mapping[str, VMShown]
+    is_current: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """A place to run: its name and versions for the trace's header, how to make its plant, and
-    how to compare its inventory with our picture (one line per difference)."""
+    how to compare its inventory with our picture (one line per difference).
+
+    One with an API of its own also has what carries tasks out there, a look at it that may be
+    taken in another thread (and may raise Unreachable), and the variables that lead clients there.
+    """
 
     name: str
     versions: dict[str, str]
     make: Callable[[PlantNeeds], Plant]
     compare: Callable[[Iterable[Believed]], list[str]]
+    effects: Effects | None = None
+    look: Callable[[], Sighting] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)

@@ -75,7 +75,7 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
         else:
             server = enter(_another(kubeconfig, context))
         vms = install(server.admin, plan, say)
-        chosen = enter(opened(backend.value, list(plan.all_hosts)))
+        chosen = enter(opened(backend.value, list(plan.all_hosts), resumes=True))
         sink = enter((folder / "trace.jsonl").open("wb"))
         supervisor = Supervisor(plan, chosen, server.kube, Serving(speed, sink, server.keep_alive))
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -85,6 +85,8 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
             enter(_asked(server, supervisor))
         for path, body in vms:
             supervisor.make(path, body)
+        for name, value in chosen.variables.items():
+            print(f"export {name}={value}", flush=True)
         words = f"{len(plan.hosts)} hosts, {adopted} VMs taken up, speed {speed:g}"
         say(f"serving {plan.scenario.metadata.name} on {chosen.name}: {words}")
         supervisor.serve()
@@ -178,22 +180,16 @@ def _ask(name: str, config: Path | None, context: str | None, body: dict[str, An
         print(f"node/{name} asked", file=sys.stderr)
 
 
-def _annotated(maintenance: bool | None, failed: bool | None, cordoned: bool) -> dict[str, Any]:
-    notes = {nodes.MAINTENANCE: maintenance, nodes.FAILED: failed}
-    words = {name: "true" if value else None for name, value in notes.items()}
-    return {"metadata": {"annotations": words}, "spec": {"unschedulable": cordoned or None}}
-
-
 @node_app.command("maintenance")
 def node_maintenance(name: Name, kubeconfig: Config = None, context: Context = None) -> None:
     """Cordon the host, empty it, and put it into maintenance mode."""
-    _ask(name, kubeconfig, context, _annotated(True, None, True))
+    _ask(name, kubeconfig, context, nodes.asking(True, None, True))
 
 
 @node_app.command("return")
 def node_return(name: Name, kubeconfig: Config = None, context: Context = None) -> None:
     """Bring the host back: from maintenance, from a failure, from being cordoned."""
-    _ask(name, kubeconfig, context, _annotated(None, None, False))
+    _ask(name, kubeconfig, context, nodes.asking(None, None, False))
 
 
 @node_app.command("fail")

@@ -23,17 +23,19 @@ import simpy
 from vmsim import live_events
 from vmsim.actions import Task
 from vmsim.admission import Terms
-from vmsim.adoption import adopt, remembered
+from vmsim.adoption import adopt, as_shown, remembered
 from vmsim.controller import Surroundings
 from vmsim.crds import resource_path, served
 from vmsim.editions import Edition
 from vmsim.kinds import Kind, kinds
 from vmsim.kube import Change, Denial, Kube
 from vmsim.live_hosts import LiveHosts
+from vmsim.live_vsphere import LiveVSphere
 from vmsim.mirror import Clock, Mirror, Write
 from vmsim.outbox import Outbox
 from vmsim.plan import Plan
-from vmsim.ports import Backend, Effects, Plant, PlantNeeds
+from vmsim.ports import Backend, Effects, HostCommand
+from vmsim.problems import Unreachable
 from vmsim.reviewing import review
 from vmsim.simulate import System
 from vmsim.timer import call_later
@@ -50,6 +52,8 @@ CONFLICTS = 8
 RETRY_S = 5.0
 LAST_WORDS_S = 5.0
 JUDGED_S = 8.0
+LOOK_S, LOOK_SHARE = 2.0, 20.0
+LOOKS = 3
 
 Work = Callable[[], None]
 Send = Callable[[str, Mapping[str, Any]], Any]
@@ -71,10 +75,9 @@ class Supervisor:
     def __init__(self, plan: Plan, backend: Backend, kube: Kube, how: Serving) -> None:
         self._kube = kube
         self._how = how
+        self._backend = backend
         self._edition: Edition = plan.edition
-        self._plants: list[Plant] = []
         bare = replace(plan, manifests=(), timeline=(), workload=())
-        backend = replace(backend, make=partial(self._remember, backend.make))
         self.system = System(bare, backend, simpy.Environment(), how.sink, Mirror)
         assert isinstance(self.system.api, Mirror), "the store is the one that was asked for"
         self.mirror: Mirror = self.system.api
@@ -106,6 +109,8 @@ class Supervisor:
             if kind.name not in NOT_WATCHED or kind.name in (VM, NODE):
                 thread = threading.Thread(target=self._watch, args=(kind,), daemon=True)
                 thread.start()
+        if self._backend.look is not None:
+            threading.Thread(target=self._watch_vsphere, daemon=True).start()
         return adopted
 
     def serve(self) -> None:
@@ -144,10 +149,6 @@ class Supervisor:
         """End `serve` soon; may be called from a signal handler or another thread."""
         self._stopped.set()
         self._inbox.put(_nothing)
-
-    def _remember(self, make: Callable[[PlantNeeds], Plant], needs: PlantNeeds) -> Plant:
-        self._plants.append(make(needs))
-        return self._plants[-1]
 
     def _now_s(self) -> float:
         return (time.monotonic() - self._began_s) * self._how.speed
@@ -191,6 +192,28 @@ class Supervisor:
         for change in self._kube.watched(resource_path(kind), self._stopped):
             self._inbox.put(partial(self._seen, kind.name, change))
 
+    def _watch_vsphere(self) -> None:
+        """Look at the hypervisor's own API now and then, and tell what it shows."""
+        look, vsphere = self._backend.look, self._vsphere()
+        assert look is not None, "asked for only when there is one"
+        pause_s, failures = LOOK_S, 0
+        while not self._stopped.wait(pause_s):
+            began_s = time.monotonic()
+            try:
+                self._inbox.put(partial(vsphere.seen, look()))
+                failures = 0
+            except Unreachable as error:
+                failures += 1
+                if failures == LOOKS:
+                    self._inbox.put(partial(_fail, error))
+            pause_s = max(LOOK_S, LOOK_SHARE * (time.monotonic() - began_s))
+
+    def _vsphere(self) -> LiveVSphere:
+        effects = self._backend.effects
+        assert effects is not None, "an API that can be looked at can be driven"
+        leave = partial(effects.host, command=HostCommand.EXIT_MAINTENANCE)
+        return LiveVSphere(self.system.fleet, self.hosts.ask, leave, say)
+
     def _seen(self, kind: str, change: Change) -> None:
         if kind == NODE:
             self.hosts.seen(change)
@@ -207,28 +230,32 @@ class Supervisor:
                 self.mirror.seen(raw)
 
     def _adopt(self) -> int:
-        api = self.mirror
-        surroundings = Surroundings(
-            api, self._edition, self._storage, self.system.fleet.inventory.lowest_mhz
-        )
-        count = 0
+        api, fleet = self.mirror, self.system.fleet
+        there = self._backend.look().vms if self._backend.look is not None else {}
+        lowest_mhz = fleet.inventory.lowest_mhz
+        surroundings = Surroundings(api, self._edition, self._storage, lowest_mhz)
+        count = again = 0
         for vm in api.vms.values():
             known = remembered(vm, self._edition)
+            if shown := there.get(vm.key):
+                known = as_shown(known, vm.key, shown)
             if known is None:
                 continue
             if api.catalog.vm_class(vm.namespace, vm.spec.class_name) is None:
                 say(f"{vm.key}: its class {vm.spec.class_name} is gone; it is left as it is")
                 continue
-            tasks = adopt(self.system.fleet, known, surroundings.requirement(vm))
+            tasks = adopt(fleet, known, surroundings.requirement(vm))
             count += bool(tasks)
-            self._make_again(tasks)
+            if self._backend.effects is not None and not shown:
+                again += bool(tasks)
+                self._make_again(self._backend.effects, tasks)
+        if again:
+            say(f"{self._backend.name} had forgotten {again} VMs; they were made again")
         return count
 
-    def _make_again(self, tasks: list[Task]) -> None:
-        """Carry the tasks out on a real API that has forgotten the VM with its process."""
-        effects: Effects | None = getattr(self._plants[0], "effects", None)
-        for task in tasks if effects is not None else ():
-            assert effects is not None
+    def _make_again(self, effects: Effects, tasks: list[Task]) -> None:
+        """Carry the tasks out on an API that has forgotten the VM with its process."""
+        for task in tasks:
             if fault := effects.task(task):
                 say(f"{task.vm}: {fault}")
 
@@ -322,6 +349,10 @@ def _make(kube: Kube, path: str, body: Mapping[str, Any]) -> None:
 def say(message: str) -> None:
     """Tell whoever watches the terminal."""
     print(f"vmsim: {message}", file=sys.stderr, flush=True)
+
+
+def _fail(error: Exception) -> None:
+    raise error
 
 
 def _nothing() -> None:
