@@ -122,8 +122,8 @@ def youngest_first(self: Any, pool: Any) -> bool:
     return False
 
 
-def a_round_too_many(copy: Any, done: Any, rate: float, real: Any = precopy._round) -> Any:
-    return real(replace(copy, rules=replace(copy.rules, max_sent=9.0)), done, rate)
+def a_round_too_many(copy: Any, *done: Any, real: Any = precopy._next_round) -> Any:
+    return real(replace(copy, rules=replace(copy.rules, max_sent=9.0)), *done)
 
 
 FITS = {**vmotion.STUN_FITS, "7.0-worst": StunFit(0.82, 2.793, 0.0)}
@@ -143,7 +143,7 @@ BREAKS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
         migrations, "_equal_share", lambda moves: moves[0].source.out.capacity / len(moves), laws),
     "links carry more than they can": (migrations, "fair_rates", everybody_gets_all, laws),
     "the memory term of the stun is lost": (checks, "STUN_FITS", FITS, stun_tables),
-    "nothing stops the rounds": (precopy, "_round", a_round_too_many, bounds),
+    "nothing stops the rounds": (precopy, "_next_round", a_round_too_many, bounds),
     "the guest dirties more than it has": (
         precopy, "dirtied_mib", lambda copy, mib: DIRTIED(copy, mib) * 3, bounds),
     "half of the memory is skipped": (

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from math import ceil, exp, inf, log
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 PAGE_MIB = 4 / 1024
 DISK_ROUND = -1
@@ -77,7 +78,7 @@ def begin(copy: Copy, rate: float) -> Progress:
     """A copy of which nothing is sent yet, on a link that gives it `rate`."""
     if copy.disk_mib > 0.0:
         return Progress(DISK_ROUND, copy.disk_mib)
-    return _round(copy, Progress(DISK_ROUND, 0.0), rate)
+    return Progress(*_next_round(copy, DISK_ROUND, 0.0, 0.0, rate))
 
 
 def advance(
@@ -87,50 +88,48 @@ def advance(
 
     Bounded by `max_rounds` rounds.
     """
-    used_s = 0.0
+    number, left_mib, last, sent_mib, written_mib, total_mib, live_s, stopped_s = astuple(progress)
+    writes, used_s = dirty_rate(copy, rate), 0.0
     while True:
-        need_s = progress.left_mib / rate
-        if for_s - used_s < need_s:
-            return _sent(copy, progress, rate, for_s - used_s, whole=False), for_s
-        used_s += need_s
-        progress = _sent(copy, progress, rate, need_s, whole=True)
-        if progress.last:
-            return progress, used_s
-        progress = _round(copy, progress, rate)
-
-
-def _sent(copy: Copy, before: Progress, rate: float, for_s: float, *, whole: bool) -> Progress:
-    """The progress after `for_s` seconds within one round; `whole`: the rest of the round."""
-    sent_mib = before.left_mib if whole else min(before.left_mib, for_s * rate)
-    live = before.round > DISK_ROUND and not before.last
-    written_mib = dirty_rate(copy, rate) * for_s if live else 0.0
-    return Progress(
-        before.round,
-        0.0 if whole else before.left_mib - sent_mib,
-        before.last,
-        before.sent_mib + sent_mib,
-        before.written_mib + written_mib,
-        before.total_written_mib + written_mib,
-        before.live_s + for_s if live else before.live_s,
-        before.stopped_s + for_s if before.last else before.stopped_s,
+        lasts_s = left_mib / rate
+        whole = for_s - used_s >= lasts_s
+        if whole:
+            used_s, sent_mib, left_mib = used_s + lasts_s, sent_mib + left_mib, 0.0
+        else:
+            lasts_s, used_s = for_s - used_s, for_s
+            now_mib = min(left_mib, lasts_s * rate)
+            sent_mib, left_mib = sent_mib + now_mib, left_mib - now_mib
+        if last:
+            stopped_s += lasts_s
+        elif number > DISK_ROUND:
+            written_mib += writes * lasts_s
+            total_mib += writes * lasts_s
+            live_s += lasts_s
+        if last or not whole:
+            break
+        number, left_mib, last = _next_round(copy, number, written_mib, sent_mib, rate)
+        written_mib = 0.0
+    done = Progress(
+        number, left_mib, last, sent_mib, written_mib, total_mib, live_s, stopped_s
     )
+    return done, used_s
 
 
-def _round(copy: Copy, done: Progress, rate: float) -> Progress:
-    """The round that follows a finished one."""
+def _next_round(
+    copy: Copy, done: int, written_mib: float, sent_mib: float, rate: float
+) -> tuple[int, float, bool]:
+    """The round after round `done`: its number, its volume in MiB, and whether it is the last.
+
+    `written_mib` is what the guest wrote in that round, `sent_mib` what was sent in all of them.
+    """
     rules = copy.rules
-    memory = done.round == DISK_ROUND
-    volume = copy.memory_mib if memory else dirtied_mib(copy, done.written_mib)
-    number = done.round + 1
-    memory_sent = done.sent_mib - copy.disk_mib
+    volume = copy.memory_mib if done == DISK_ROUND else dirtied_mib(copy, written_mib)
     last = (
         volume <= rules.switchover_s * rate
-        or number >= rules.max_rounds
-        or memory_sent > rules.max_sent * copy.memory_mib - PAGE_MIB > 0.0
+        or done + 1 >= rules.max_rounds
+        or sent_mib - copy.disk_mib > rules.max_sent * copy.memory_mib - PAGE_MIB > 0.0
     )
-    return Progress(
-        number, volume, last, done.sent_mib, 0.0, done.total_written_mib, done.live_s, 0.0
-    )
+    return done + 1, volume, last
 
 
 def dirty_rate(copy: Copy, rate: float) -> float:
