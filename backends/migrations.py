@@ -11,8 +11,9 @@ later takes units of that pool before it, but of other pools they do.
 """
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import simpy
 from simpy.events import Event, EventPriority
@@ -25,13 +26,17 @@ from vmsim.timer import call_later
 from vmsim.vmotion import (
     VMOTION,
     VMOTION_WITHOUT_SHARED_STORAGE,
-    Times,
+    Cost,
+    Devices,
     VMotion,
     report,
 )
 
 LAST = EventPriority(2)
 NOTHING = Progress(0, 0.0)
+
+Needs: TypeAlias = tuple[tuple["Pool", int], ...]
+"""The pools that a migration draws from, and how many units; never more than a pool holds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,13 +58,16 @@ class Link:
 
 @dataclass(slots=True, eq=False)
 class Port:
-    """What a host has for migrations."""
+    """What a host has for migrations. One can send at most `ceiling` through its card; `moves`
+    is what one takes of the host, `moves_storage` one that takes the VM's disks along."""
 
     units: Pool
     network: Pool
     out: Link
     into: Link
-    nic_mbps: int
+    ceiling: float
+    moves: Needs
+    moves_storage: Needs
 
 
 @dataclass(slots=True, eq=False, order=False)
@@ -78,7 +86,7 @@ class Move:
     ceiling: float
     source: Port
     target: Port
-    needs: tuple[tuple[Pool, int], ...]
+    needs: Needs
     begun: bool = False
     over: bool = False
     started_s: float = 0.0
@@ -108,26 +116,23 @@ class Migrations:
         self._finished = finished
         self._ports: dict[str, Port] = {}
         self._datastores: dict[str, Pool] = {}
+        self._cargo: dict[tuple[str, int, bool, Devices], tuple[Copy, float]] = {}
         self._serial = 0
-        self._touched: dict[int, Link] = {}
+        self._touched: dict[Link, None] = {}
         self._freed: list[Pool] = []
 
     def move(self, task: Task, prepare_s: float, *, sends: bool = True) -> Move:
         """A migration that is ready to be started."""
-        vmotion = self._vmotion
         source, target = self.port(task.source), self.port(task.host)
-        traits = vmotion.traits(task.vm, task.class_name)
-        copy = None
-        if sends:
-            copy = vmotion.copy(traits, task.memory_mib, storage=bool(task.from_datastore))
+        copy, stun_s = self._carries(task)
         self._serial += 1
         return Move(
             self._serial,
             task,
             prepare_s,
-            copy,
-            vmotion.stun_s(traits, task.devices, task.memory_mib),
-            vmotion.network.ceiling_mib_s(min(source.nic_mbps, target.nic_mbps)),
+            copy if sends else None,
+            stun_s,
+            min(source.ceiling, target.ceiling),
             source,
             target,
             self._needs(task, source, target),
@@ -178,22 +183,37 @@ class Migrations:
 
     def _new_port(self, spec: HostSpec) -> Port:
         limits, network = self._vmotion.limits, self._vmotion.network
-        mib_s = network.link_mib_s(spec.nic_mbps)
-        units = Pool(limits.network(spec.nic_mbps))
-        return Port(Pool(limits.host), units, Link(mib_s), Link(mib_s), spec.nic_mbps)
+        mib_s, ceiling = network.link_mib_s(spec.nic_mbps), network.ceiling_mib_s(spec.nic_mbps)
+        units, sends = Pool(limits.host), Pool(limits.network(spec.nic_mbps))
 
-    def _needs(self, task: Task, source: Port, target: Port) -> tuple[tuple[Pool, int], ...]:
-        """The pools it draws from, and how much; never more than a pool holds."""
+        def needs(cost: Cost) -> Needs:
+            return _capped((units, cost.host), (sends, cost.network))
+
+        both = needs(VMOTION), needs(VMOTION_WITHOUT_SHARED_STORAGE)
+        return Port(units, sends, Link(mib_s), Link(mib_s), ceiling, *both)
+
+    def _carries(self, task: Task) -> tuple[Copy, float]:
+        """What is to be sent, and for how long its vGPUs stop the VM; alike for VMs of a kind."""
+        vmotion, storage = self._vmotion, bool(task.from_datastore)
+        key = task.class_name, task.memory_mib, storage, task.devices
+        known = self._cargo.get(key)
+        if known is None or task.vm in vmotion.vms:
+            traits = vmotion.traits(task.vm, task.class_name)
+            stun_s = vmotion.stun_s(traits, task.devices, task.memory_mib)
+            known = vmotion.copy(traits, task.memory_mib, storage=storage), stun_s
+            if task.vm not in vmotion.vms:
+                self._cargo[key] = known
+        return known
+
+    def _needs(self, task: Task, source: Port, target: Port) -> Needs:
+        if not task.datastore and not task.from_datastore:
+            return source.moves + target.moves
         cost = VMOTION_WITHOUT_SHARED_STORAGE if task.from_datastore else VMOTION
-        wanted = [
-            (source.units, cost.host),
-            (source.network, cost.network),
-            (target.units, cost.host),
-            (target.network, cost.network),
-        ]
-        stores = {task.datastore: 0, task.from_datastore: 0}
-        wanted += [(self._datastore(name), cost.datastore) for name in stores if name]
-        return tuple((pool, min(units, pool.limit)) for pool, units in wanted)
+        names = dict.fromkeys(name for name in (task.datastore, task.from_datastore) if name)
+        stores = _capped(*((self._datastore(name), cost.datastore) for name in names))
+        if task.from_datastore:
+            return source.moves_storage + target.moves_storage + stores
+        return source.moves + target.moves + stores
 
     def _datastore(self, name: str) -> Pool:
         pool = self._datastores.get(name)
@@ -257,15 +277,14 @@ class Migrations:
 
     def _touch(self, link: Link) -> None:
         """Note that the rates of the link's migrations are to be found anew in this instant."""
-        self._touched[id(link)] = link
-        if len(self._touched) == 1:
+        if not self._touched:
             AtTheEnd(self._env, self._settle)
+        self._touched[link] = None
 
     def _settle(self, _: Event) -> None:
         """Find the rates of all migrations that the touched links reach, in order of arrival."""
-        links = list(self._touched.values())
-        self._touched.clear()
-        moves = _reached(links)
+        moves = _reached(self._touched)
+        self._touched = {}
         for move, rate in zip(moves, _rates(moves), strict=True):
             if rate != move.rate:
                 self._retime(move, rate)
@@ -293,8 +312,8 @@ class Migrations:
     def _timer(self, move: Move, delay_s: float, call: Callable[[Move], None]) -> None:
         """Set the one timer of the migration; the one before it counts no more."""
 
-        def ring(event: Event) -> None:
-            if move.timer is event:
+        def ring(timer: Event) -> None:
+            if move.timer is timer:
                 call(move)
 
         move.timer = call_later(self._env, delay_s, ring)
@@ -316,23 +335,30 @@ def outcome(move: Move, now_s: float, fixed_stun_s: float) -> dict[str, float]:
     """What the record of a finished migration says."""
     stun_s = move.stun_s + min(fixed_stun_s, move.prepare_s)
     copy = move.copy or Copy(0.0)
-    return report(copy, move.final or NOTHING, Times(now_s - move.started_s, stun_s))
+    return report(copy, move.final or NOTHING, now_s - move.started_s, stun_s)
 
 
 def _oldest(pool: Pool) -> int:
     return pool.waiting[0].serial if pool.waiting else 0
 
 
-def _reached(links: list[Link]) -> list[Move]:
+def _capped(*needs: tuple[Pool, int]) -> Needs:
+    return tuple((pool, min(units, pool.limit)) for pool, units in needs)
+
+
+def _reached(touched: Iterable[Link]) -> list[Move]:
     """The migrations on these links, on the links of those, and so on; oldest first."""
     found: dict[int, Move] = {}
-    known = {id(link) for link in links}
+    links = list(touched)
+    known = set(links)
     for link in links:  # grows on the way
-        for move in [move for serial, move in link.moves.items() if serial not in found]:
-            found[move.serial] = move
-            ends = (move.source.out, move.target.into)
-            links += [end for end in ends if id(end) not in known]
-            known.update(map(id, ends))
+        for serial, move in link.moves.items():
+            if serial not in found:
+                found[serial] = move
+                for end in (move.source.out, move.target.into):
+                    if end not in known:
+                        known.add(end)
+                        links.append(end)
     return [found[serial] for serial in sorted(found)]
 
 
@@ -355,15 +381,10 @@ def _rates(moves: list[Move]) -> list[float]:
     """
     if moves and (level := _equal_share(moves)):
         return [level] * len(moves)
-    number: dict[int, int] = {}
-    capacity: list[float] = []
+    number: dict[Link, int] = {}
     flows = []
     for move in moves:
-        ends = []
-        for link in (move.source.out, move.target.into):
-            if id(link) not in number:
-                number[id(link)] = len(capacity)
-                capacity.append(link.capacity)
-            ends.append(number[id(link)])
-        flows.append(Flow(ends[0], ends[1], move.ceiling))
-    return fair_rates(flows, capacity)
+        out = number.setdefault(move.source.out, len(number))
+        into = number.setdefault(move.target.into, len(number))
+        flows.append(Flow(out, into, move.ceiling))
+    return fair_rates(flows, [link.capacity for link in number])

@@ -89,7 +89,7 @@ def equal_shares_without_what_others_leave(flows: Any, capacity: Any) -> list[fl
 
 
 def only_the_touched_links(links: Any) -> Any:
-    return [move for link in links[:1] for move in link.moves.values()]
+    return [move for link in list(links)[:1] for move in link.moves.values()]
 
 
 def links_are_kept(self: Any, move: Any) -> None:

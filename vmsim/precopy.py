@@ -109,9 +109,7 @@ def advance(
             break
         number, left_mib, last = _next_round(copy, number, written_mib, sent_mib, rate)
         written_mib = 0.0
-    done = Progress(
-        number, left_mib, last, sent_mib, written_mib, total_mib, live_s, stopped_s
-    )
+    done = Progress(number, left_mib, last, sent_mib, written_mib, total_mib, live_s, stopped_s)
     return done, used_s
 
 

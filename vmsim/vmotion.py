@@ -179,20 +179,12 @@ def concurrent(nic_mbps: int, limits: Limits) -> int:
     return min(limits.host // VMOTION.host, limits.network(nic_mbps) // VMOTION.network)
 
 
-def report(copy: Copy, done: Progress, times: "Times") -> dict[str, float]:
-    """What the record of a migration says."""
+def report(copy: Copy, done: Progress, duration_s: float, stun_s: float) -> dict[str, float]:
+    """What the record of a migration says; `stun_s` is the stun beside the last copy."""
     return {
-        "duration_s": round(times.duration_s, DIGITS),
-        "downtime_s": round(done.stopped_s + times.stun_s, DIGITS),
+        "duration_s": round(duration_s, DIGITS),
+        "downtime_s": round(done.stopped_s + stun_s, DIGITS),
         "moved_mib": round(done.sent_mib, DIGITS),
         "rounds": done.round,
         "slowdown": round(slowdown(copy, done), DIGITS),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """What the copying does not tell: the whole duration, and the stun beside the last copy."""
-
-    duration_s: float
-    stun_s: float
