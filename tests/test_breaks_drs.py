@@ -124,7 +124,7 @@ BREAKS: dict[str, tuple[Any, str, Any, Callable[[], Any]]] = {
         test_upgrade.test_eight_hosts_one_after_another_take_eight_times_as_long_as_one,
     ),
     "a failed evacuation is tried again at once": (
-        Maintenance, "_is_due_to_leave", lambda self, row, guest: guest.busy is None,
+        Maintenance, "_note_ended", lambda self, row, drain: None,
         lambda: test_leaving.test_vm_that_always_fails_to_leave_pauses_before_each_further_try(
             Verb.MIGRATE
         ),

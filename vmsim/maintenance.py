@@ -24,11 +24,12 @@ from vmsim.vmotion import concurrent
 
 @dataclass(slots=True)
 class _Drain:
-    """A host being emptied: what holds it up, by VM, which VMs only wait for their turn to
-    migrate, the task that was begun for a VM, which VMs pause after one that failed, whether VMs
-    that are off leave, too, whether it may be emptied, whether it is going in already, and whether
-    it is due to be looked at in this instant."""
+    """A host being emptied: how many of its VMs can migrate at once, what holds it up, by VM,
+    which VMs only wait for their turn to migrate, the task that was begun for a VM, which VMs
+    pause after one that failed, whether VMs that are off leave, too, whether it may be emptied,
+    whether it is going in already, and whether it is due to be looked at in this instant."""
 
+    at_once: int
     blockers: dict[str, str] = field(default_factory=dict)
     in_line: set[str] = field(default_factory=set)
     begun: dict[str, Verb] = field(default_factory=dict)
@@ -89,7 +90,9 @@ class Maintenance:
         self._hosts.set(row, HostState.ENTERING_MAINTENANCE, "EnteringMaintenanceMode")
         if powered_off is None:
             powered_off = self._policy.drs.evacuates_powered_off
-        drain = self._drains[row] = _Drain(registers=powered_off)
+        nic_mbps = self._fleet.inventory.hosts[row].nic_mbps
+        at_once = concurrent(nic_mbps, self._policy.vmotion.limits)
+        drain = self._drains[row] = _Drain(at_once, registers=powered_off)
         if timeout_s:
             self._hosts.later(timeout_s, lambda: self._give_up(row, drain))
         self._drain(row)
@@ -119,29 +122,36 @@ class Maintenance:
         drain = self._drains.get(row)
         if drain is None or drain.entering:
             return
-        residents = self._fleet.residents[row]
         blockers = self._held(row, drain)
         if blockers:
             self._note_blockers(row, drain, blockers)
             return
-        there = list(residents.values())
-        moving = [guest.busy for guest in there].count(Verb.MIGRATE)
-        nic_mbps = self._fleet.inventory.hosts[row].nic_mbps
-        free = concurrent(nic_mbps, self._policy.vmotion.limits) - moving
-        if self._policy.drs.evacuation_order is not Order.DECLARED:
-            sizes = [guest.requirement.memory_mib for guest in there]
-            there = [there[n] for n in in_order(sizes, self._policy.drs.evacuation_order)]
-        in_line = drain.in_line
+        self._note_ended(row, drain)
+        there = self._in_order(row)
+        free = drain.at_once - [guest.busy for guest in there].count(Verb.MIGRATE)
+        in_line, paused = drain.in_line, drain.paused
         for guest in there:
-            if self._is_due_to_leave(row, guest) and (free > 0 or guest.key not in in_line):
-                blocker = self._leave(drain, guest, may_migrate=free > 0)
-                free -= guest.busy is Verb.MIGRATE
-                if guest.busy is None and not blocker:
-                    in_line.add(guest.key)
-                if blocker:
-                    blockers[guest.key] = blocker
+            waits = guest.key in paused or (free <= 0 and guest.key in in_line)
+            if waits or guest.busy is not None or guest.row != row:
+                continue
+            blocker = self._leave(drain, guest, may_migrate=free > 0)
+            if blocker:
+                blockers[guest.key] = blocker
+            elif guest.busy is None:
+                in_line.add(guest.key)
+            elif guest.busy is Verb.MIGRATE:
+                free -= 1
         self._note_blockers(row, drain, blockers)
         self._enter_when_empty(row, drain)
+
+    def _in_order(self, row: int) -> list[Guest]:
+        """The VMs of the host in the order in which they leave."""
+        there = list(self._fleet.residents[row].values())
+        order = self._policy.drs.evacuation_order
+        if order is Order.DECLARED:
+            return there
+        sizes = [guest.requirement.memory_mib for guest in there]
+        return [there[number] for number in in_order(sizes, order)]
 
     def _held(self, row: int, drain: _Drain) -> dict[str, str]:
         """Why none of the running VMs may leave yet; once they may, it is not asked again."""
@@ -152,20 +162,23 @@ class Maintenance:
         drain.admitted = fault is None
         return {} if fault is None else {vm.key: str(fault) for vm in running}
 
-    def _is_due_to_leave(self, row: int, guest: Guest) -> bool:
-        """Whether the guest may be tried now. One whose task failed pauses first: whatever made
-        it fail is likely to be there still, and tasks that take no time would be tried for ever.
-        """
-        if guest.busy is not None or guest.row != row:
-            return False
-        drain = self._drains[row]
-        begun = drain.begun.pop(guest.key, None)
-        stopped = begun is Verb.POWER_OFF and guest.power is not PowerState.ON
-        if begun is not None and not stopped:
-            drain.paused.add(guest.key)
-            pause_s = self._policy.evacuation_retry_s
-            self._hosts.later(pause_s, lambda: self._try_again(row, drain, guest.key))
-        return guest.key not in drain.paused
+    def _note_ended(self, row: int, drain: _Drain) -> None:
+        """Let a VM pause whose task ended and left it here: whatever made the task fail is likely
+        to be there still, and tasks that take no time would be tried for ever."""
+        residents = self._fleet.residents[row]
+        for key, verb in list(drain.begun.items()):
+            guest = residents.get(key)
+            if guest is not None and guest.busy is not None:
+                continue
+            del drain.begun[key]
+            off = guest is not None and verb is Verb.POWER_OFF and guest.power is not PowerState.ON
+            if guest is not None and not off:
+                self._pause(row, drain, key)
+
+    def _pause(self, row: int, drain: _Drain, key: str) -> None:
+        drain.paused.add(key)
+        pause_s = self._policy.evacuation_retry_s
+        self._hosts.later(pause_s, lambda: self._try_again(row, drain, key))
 
     def _try_again(self, row: int, drain: _Drain, key: str) -> None:
         drain.paused.discard(key)
