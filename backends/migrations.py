@@ -352,13 +352,11 @@ def _reached(touched: Iterable[Link]) -> list[Move]:
     links = list(touched)
     known = set(links)
     for link in links:  # grows on the way
-        for serial, move in link.moves.items():
-            if serial not in found:
-                found[serial] = move
-                for end in (move.source.out, move.target.into):
-                    if end not in known:
-                        known.add(end)
-                        links.append(end)
+        for move in [move for serial, move in link.moves.items() if serial not in found]:
+            found[move.serial] = move
+            ends = (move.source.out, move.target.into)
+            links += [end for end in ends if end not in known]
+            known.update(ends)
     return [found[serial] for serial in sorted(found)]
 
 
