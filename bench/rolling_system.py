@@ -6,11 +6,10 @@ Nothing is left out of the model but dirty pages and fixed times, which the base
 """
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import simpy
 
 from backends import opened
@@ -20,7 +19,7 @@ from vmsim import loading
 from vmsim.documents import Document, Lines
 from vmsim.inventory import CPU, MEMORY, Inventory
 from vmsim.objects import HostState, VirtualMachine
-from vmsim.placement import Requirement, Rows, Scores
+from vmsim.placement import Requirement
 from vmsim.simulate import System
 from vmsim.trace import Record
 
@@ -44,9 +43,9 @@ def scenario(vms: list[tuple[int, int]]) -> dict[str, Any]:
     return made
 
 
-def most_free_memory(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+def most_free_memory(requirement: Requirement, inventory: Inventory) -> Callable[[int], float]:
     """The host with the most free memory."""
-    return inventory.room[MEMORY][rows].astype(np.float64)
+    return inventory.cells[MEMORY].__getitem__
 
 
 class Rolling:

@@ -1,9 +1,9 @@
 """The checks of placement, rules and DRS notice when what they check is broken."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import test_affinity
 import test_drs
@@ -33,14 +33,14 @@ from vmsim.maintenance import Maintenance
 from vmsim.placement import Requirement
 
 
-def everywhere(rules: Any, inventory: Inventory, rows: Any) -> Any:
+def everywhere(rules: Any, inventory: Inventory) -> Any:
     """Every host passes."""
-    return np.ones(len(inventory.open[rows]), dtype=bool)
+    return lambda row: True
 
 
-def only_near(requirement: Requirement, inventory: Inventory, rows: Any) -> Any:
+def only_near(requirement: Requirement, inventory: Inventory) -> Any:
     """A policy that forgets the memory."""
-    return inventory.room[0][rows].astype(float)
+    return lambda row: float(inventory.room[0][row])
 
 
 def the_first(rules: Any, vms: Any) -> Any:
@@ -168,7 +168,8 @@ def test_check_notices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_check_notices_scores_kept_although_other_hosts_decide(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(placement.affinity, "looks_beyond_the_row", lambda rules: False)
+    narrow = tuple(replace(filter_, wide=False) for filter_ in placement.FILTERS)
+    monkeypatch.setattr(placement, "FILTERS", narrow)
     with pytest.raises(AssertionError):
         test_placement.test_first_of_vms_that_keep_together_closes_all_other_hosts()
 

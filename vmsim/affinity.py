@@ -12,7 +12,7 @@ way counts at both ends, and whoever keeps scores learns of a change as of any o
 Source: vSphere Resource Management 8.0, "Using DRS Affinity Rules"; vSphere API, ClusterRuleInfo.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from vmsim.inventory import Inventory
 
-Rows: TypeAlias = "slice | NDArray[np.int64]"
+Test: TypeAlias = Callable[[int], bool]
 Mask: TypeAlias = NDArray[np.bool_]
 Counts: TypeAlias = NDArray[np.int64]
 
@@ -102,27 +102,17 @@ def keeps_to_hosts(rules: Sequence[Rule], host_name: str) -> bool:
     return all(rule.accepts(host_name) for rule in musts(rules, *OF_HOSTS))
 
 
-def keeps_apart(rules: Sequence[Rule], inventory: Inventory, rows: Rows) -> Mask:
+def keeps_apart(rules: Sequence[Rule], inventory: Inventory) -> Test:
     """Where no VM is, nor is bound for, that the members must keep apart from."""
-    mask: Mask = np.ones(len(inventory.open[rows]), dtype=bool)
-    for rule in musts(rules, Kind.APART):
-        mask &= inventory.room[inventory.resource(rule.resource)][rows] >= 1
-    return mask
+    free = [inventory.cells[inventory.resource(rule.resource)] for rule in musts(rules, Kind.APART)]
+    return lambda row: all(units[row] >= 1 for units in free)
 
 
-def keeps_together(rules: Sequence[Rule], inventory: Inventory, rows: Rows) -> Mask:
+def keeps_together(rules: Sequence[Rule], inventory: Inventory) -> Test:
     """Where the other members are; anywhere while none of them runs. Looks at every host."""
-    mask: Mask = np.ones(len(inventory.open[rows]), dtype=bool)
-    for rule in musts(rules, Kind.TOGETHER):
-        here = counts(rule, inventory) > 0
-        if here.any():
-            mask &= here[rows]
-    return mask
-
-
-def looks_beyond_the_row(rules: Sequence[Rule]) -> bool:
-    """Whether a change on one host may change what a must rule says of another."""
-    return bool(musts(rules, Kind.TOGETHER))
+    there = [(counts(rule, inventory) > 0).tolist() for rule in musts(rules, Kind.TOGETHER)]
+    there = [here for here in there if any(here)]
+    return lambda row: all(here[row] for here in there)
 
 
 def counts(rule: Rule, inventory: Inventory) -> Counts:

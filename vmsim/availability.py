@@ -11,7 +11,6 @@ until the attempts are used up: then the VM stays off, and is the VM role's to p
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import simpy
 
 from vmsim.actions import Cause, Verb
@@ -297,11 +296,10 @@ class Availability:
 
 def _runs_on(requirement: Requirement, inventory: Inventory, row: int) -> bool:
     """Whether the host could run the VM, were it open for new work."""
-    rows = np.array([row])
     return all(
-        bool(test.passes(requirement, inventory, rows)[0])
-        for test in FILTERS
-        if test.name != "Schedulable" and test.applies(requirement)
+        filter_.test(requirement, inventory)(row)
+        for filter_ in FILTERS
+        if filter_.name != "Schedulable" and filter_.applies(requirement)
     )
 
 

@@ -2,7 +2,8 @@
 
 Hosts are columns: a host is a row number, and every quantity is an array over hosts. `room[r]` is
 an int64 array (N,) with the free units of resource `r`: vCPUs, MiB of memory, MHz and MiB that
-can still be reserved, and one resource per device name. `open` is bool (N,): may new work come?
+can still be reserved, and one resource per device name; `cells[r]` is the same memory, for those
+who look at one row. `open` is bool (N,): may new work come?
 
 A claim takes room before the task that needs it starts (Kubernetes' scheduler calls this
 *assume*), so two tasks never count on the same room. Every change of a row is appended to
@@ -50,6 +51,7 @@ class Inventory:
         self.resources = {name: index for index, name in enumerate(BASE_RESOURCES)}
         self.total: list[NDArray[np.int64]] = [_column() for _ in BASE_RESOURCES]
         self.room: list[NDArray[np.int64]] = [_column() for _ in BASE_RESOURCES]
+        self.cells: list[memoryview] = []
         self.open: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self.kept_free: frozenset[str] = frozenset()
         self.topology = 0
@@ -81,6 +83,7 @@ class Inventory:
             column = np.concatenate([np.zeros(grow, dtype=np.int64), units])
             self.total[index] = np.concatenate([self.total[index], column])
             self.room[index] = np.concatenate([self.room[index], column])
+        self.cells = [column.data for column in self.room]
         is_open = np.array([host.name not in self.kept_free for host in new], dtype=bool)
         self.open = np.concatenate([self.open, is_open])
         self.topology += 1
@@ -93,6 +96,7 @@ class Inventory:
             count = len(self.open)
             self.total.append(np.zeros(count, dtype=np.int64))
             self.room.append(np.zeros(count, dtype=np.int64))
+            self.cells.append(self.room[-1].data)
         return self.resources[name]
 
     def declare(self, name: str, units: int) -> None:
@@ -105,13 +109,13 @@ class Inventory:
     def claim(self, needs: Needs, host: int) -> None:
         """Take `needs` from row `host`, before the task that uses them starts."""
         for resource, units in needs:
-            self.room[resource][host] -= units
+            self.cells[resource][host] -= units
         self.touched.append(host)
 
     def release(self, needs: Needs, host: int) -> None:
         """Give back what `claim` took."""
         for resource, units in needs:
-            self.room[resource][host] += units
+            self.cells[resource][host] += units
         self.touched.append(host)
         self.freed += 1
 
@@ -146,8 +150,8 @@ class Inventory:
             self.forgotten += len(self.touched)
             del self.touched[:]
 
-    def pool_admits(self, pool: str | None, resource: int, units: int) -> NDArray[np.bool_]:
-        """For each host, whether the pool may promise so much more in the host's cluster.
+    def pool_admits(self, pool: str | None, resource: int, units: int) -> dict[str, bool]:
+        """For each cluster, whether the pool may promise so much more there.
 
         `resource` is that of `pools`. A cluster has what its hosts have that are not away.
         """
@@ -157,11 +161,10 @@ class Inventory:
         for row, host in enumerate(self.hosts):
             here = self.states[row] in (HostState.UP, HostState.ENTERING_MAINTENANCE)
             there[host.cluster] = there.get(host.cluster, 0) + int(column[row]) * here
-        fits = {
+        return {
             cluster: self.pools.admits(cluster, pool or "", resource, units, capacity)
             for cluster, capacity in there.items()
         }
-        return np.array([fits[host.cluster] for host in self.hosts], dtype=bool)
 
     @property
     def counts_lifetimes(self) -> bool:

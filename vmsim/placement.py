@@ -1,16 +1,17 @@
 """Which host shall run this VM?
 
-A host is a row of `Inventory`; `rows` selects hosts (a slice or an index array); a mask is bool
-and a score is float over those rows, higher is better. Filters say no, one policy says how much,
-ties go to the lowest row. A filter is a function and its row in FILTERS, a policy a function and
-its row in `policies.BUILT_IN`; nothing else has to know. Should rules then narrow the choice.
+A host is a row of `Inventory`. Given a VM and the hosts, a filter is a test of a row, and a policy
+gives a row its score, higher is better. Filters say no, one policy says how much, ties go to the
+lowest row. A filter is a function and its row in FILTERS, a policy a function and its row in
+`policies.BUILT_IN`; nothing else has to know. Should rules then narrow the choice.
 
-VMs with equal requirements share a `Shape`, which keeps the score of every host and rescores only
-the hosts that were touched since it was last asked; every host where a must rule looks beyond one.
+VMs with equal requirements share a `Shape`, which keeps the score of every host and looks only at
+the hosts that were touched since it was last asked: a change of one host costs what one host costs.
 """
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmsim import affinity
-from vmsim.affinity import Kind, Mask, Rows
+from vmsim.affinity import Kind
 from vmsim.inventory import (
     CPU,
     CPU_RESERVATION,
@@ -26,217 +27,204 @@ from vmsim.inventory import (
     MEMORY_RESERVATION,
     Inventory,
 )
-from vmsim.objects import HostState
+from vmsim.objects import HostSpec, HostState
 from vmsim.pools import CPU_MHZ, MEMORY_MIB
 from vmsim.requirement import LIFETIME_CLASSES as LIFETIME_CLASSES
 from vmsim.requirement import Requirement as Requirement
 from vmsim.requirement import live as live
 from vmsim.requirement import needs as needs
 
+Test: TypeAlias = Callable[[int], bool]
 Scores: TypeAlias = NDArray[np.float64]
+Policy: TypeAlias = Callable[[Requirement, Inventory], Callable[[int], float]]
 
-EVERY_ROW = slice(None)
 NO_FIT = -np.inf
-NEVER = np.array(NO_FIT)
-FEW_HOSTS = 512  # below this, rescoring every host costs less than picking out the touched ones
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """A reason for refusing a host; `fault` is the vSphere name of the refusal.
 
-    `fixed` filters depend on the hosts' make only, not on what runs there now. `applies` tells
-    whether a VM asks for anything that this filter looks at.
+    `applies` tells whether a VM asks for anything that this filter looks at, `test` is the test of
+    a row for such a VM. A test holds while no host comes or goes. `fixed` filters depend on the
+    hosts' make only; what a `wide` one says of a row may change with another row, so its test
+    holds only until the next change of any host.
     """
 
     name: str
     fault: str
-    fixed: bool
     applies: Callable[[Requirement], bool]
-    passes: Callable[[Requirement, Inventory, Rows], Mask]
+    test: Callable[[Requirement, Inventory], Test]
+    fixed: bool = False
+    wide: bool = False
 
 
-def _by_host(test: Callable[[Requirement, Inventory, int], bool]) -> Callable[..., Mask]:
-    """A slow but plain filter from a test of one row; for fixed filters only."""
+def _make(
+    name: str,
+    fault: str,
+    applies: Callable[[Requirement], bool],
+    accepts: Callable[[Requirement, HostSpec], bool],
+) -> Filter:
+    """A filter that looks at the make of a host."""
 
-    def passes(requirement: Requirement, inventory: Inventory, rows: Rows) -> Mask:
-        chosen = np.arange(len(inventory))[rows]
-        return np.array([test(requirement, inventory, int(row)) for row in chosen], dtype=bool)
+    def test(requirement: Requirement, inventory: Inventory) -> Test:
+        hosts = inventory.hosts
+        return lambda row: accepts(requirement, hosts[row])
 
-    return passes
-
-
-def _is_candidate(requirement: Requirement, inventory: Inventory, row: int) -> bool:
-    host = inventory.hosts[row]
-    in_zone = not requirement.zones or host.zone in requirement.zones
-    in_cluster = not requirement.cluster or host.cluster == requirement.cluster
-    return in_zone and in_cluster and inventory.states[row] is not HostState.REMOVED
+    return Filter(name, fault, applies, test, fixed=True)
 
 
-def _has_device(requirement: Requirement, inventory: Inventory, row: int) -> bool:
-    host = inventory.hosts[row]
+def _vmotion(name: str, fault: str) -> Filter:
+    """Refuses hosts that cannot take part in live migrations for this reason."""
+    return _make(name, fault, lambda vm: vm.live, lambda vm, host: host.vmotion_fault != fault)
+
+
+def _room(name: str, fault: str, resource: int, units: Callable[[Requirement], int]) -> Filter:
+    """Refuses hosts with less room than the VM takes."""
+
+    def test(requirement: Requirement, inventory: Inventory) -> Test:
+        free, wanted = inventory.cells[resource], units(requirement)
+        return lambda row: free[row] >= wanted
+
+    return Filter(name, fault, lambda vm: units(vm) > 0, test)
+
+
+def _pool(name: str, fault: str, resource: int, units: Callable[[Requirement], int]) -> Filter:
+    """Refuses the hosts of clusters in which the VM's pool may not promise so much more."""
+
+    def test(requirement: Requirement, inventory: Inventory) -> Test:
+        admits = inventory.pool_admits(requirement.pool, resource, units(requirement))
+        return lambda row: admits[inventory.hosts[row].cluster]
+
+    return Filter(name, fault, lambda vm: vm.pool is not None and units(vm) > 0, test, wide=True)
+
+
+def _is_candidate(requirement: Requirement, inventory: Inventory) -> Test:
+    def test(row: int) -> bool:
+        host = inventory.hosts[row]
+        in_zone = not requirement.zones or host.zone in requirement.zones
+        in_cluster = not requirement.cluster or host.cluster == requirement.cluster
+        return in_zone and in_cluster and inventory.states[row] is not HostState.REMOVED
+
+    return test
+
+
+def _is_open(requirement: Requirement, inventory: Inventory) -> Test:
+    is_open = inventory.open.data
+    return lambda row: bool(is_open[row])
+
+
+def _has_devices(requirement: Requirement, host: HostSpec) -> bool:
     return all(host.devices.get(name, 0) >= units for name, units in requirement.devices)
 
 
-def _reaches_datastore(requirement: Requirement, inventory: Inventory, row: int) -> bool:
-    return any(name in requirement.datastores for name in inventory.hosts[row].datastores)
+def _has_devices_free(requirement: Requirement, inventory: Inventory) -> Test:
+    wanted = [(inventory.cells[inventory.resource(name)], n) for name, n in requirement.devices]
+    return lambda row: all(free[row] >= units for free, units in wanted)
 
 
-def _vmotion_filter(name: str, fault: str) -> Filter:
-    """Refuses hosts that cannot take part in live migrations for this reason."""
-    passes = _by_host(lambda vm, hosts, row: hosts.hosts[row].vmotion_fault != fault)
-    return Filter(name, fault, True, lambda vm: vm.live, passes)
+def _reaches_datastore(requirement: Requirement, host: HostSpec) -> bool:
+    return any(name in requirement.datastores for name in host.datastores)
 
-
-def _devices_free(requirement: Requirement, inventory: Inventory, rows: Rows) -> Mask:
-    free: Mask = np.ones(len(inventory.open[rows]), dtype=bool)
-    for name, units in requirement.devices:
-        free &= inventory.room[inventory.resource(name)][rows] >= units
-    return free
-
-
-SCHEDULABLE = Filter(
-    "Schedulable",
-    "InvalidHostState",
-    False,
-    lambda vm: True,
-    lambda vm, hosts, rows: hosts.open[rows],
-)
 
 FILTERS = (
-    Filter(
-        "Candidate",
-        "VmHostAffinityRuleViolation",
-        True,
-        lambda vm: True,
-        _by_host(_is_candidate),
-    ),
-    Filter(
+    Filter("Candidate", "VmHostAffinityRuleViolation", lambda vm: True, _is_candidate, fixed=True),
+    _make(
         "OwnHost",
         "RestartOnCurrentHostRequired",
-        True,
         lambda vm: bool(vm.only_host),
-        _by_host(lambda vm, hosts, row: hosts.hosts[row].name == vm.only_host),
+        lambda vm, host: host.name == vm.only_host,
     ),
-    Filter(
+    _make(
         "VMHostRule",
         "VmHostAffinityRuleViolation",
-        True,
         lambda vm: bool(affinity.musts(vm.rules, *affinity.OF_HOSTS)),
-        _by_host(lambda vm, hosts, row: affinity.keeps_to_hosts(vm.rules, hosts.hosts[row].name)),
+        lambda vm, host: affinity.keeps_to_hosts(vm.rules, host.name),
     ),
-    Filter(
+    _make(
         "HardwareVersion",
         "VirtualHardwareVersionNotSupported",
-        True,
         lambda vm: vm.min_hardware_version > 0,
-        _by_host(
-            lambda vm, hosts, row: hosts.hosts[row].hardware_version >= vm.min_hardware_version
-        ),
+        lambda vm, host: host.hardware_version >= vm.min_hardware_version,
     ),
-    Filter(
+    _make(
         "CPUGeneration",
         "FeatureRequirementsNotMet",
-        True,
         lambda vm: vm.min_cpu_generation > 0,
-        _by_host(lambda vm, hosts, row: hosts.hosts[row].cpu_generation >= vm.min_cpu_generation),
+        lambda vm, host: host.cpu_generation >= vm.min_cpu_generation,
     ),
-    _vmotion_filter("VMotionNetwork", "VMotionNotConfigured"),
-    _vmotion_filter("VMotionLink", "VMotionLinkDown"),
-    Filter(
+    _vmotion("VMotionNetwork", "VMotionNotConfigured"),
+    _vmotion("VMotionLink", "VMotionLinkDown"),
+    _make(
         "Datastore",
         "CannotAccessVmDisk",
-        True,
         lambda vm: bool(vm.datastores),
-        _by_host(_reaches_datastore),
+        _reaches_datastore,
     ),
+    _make("Device", "CannotAccessVmDevice", lambda vm: bool(vm.devices), _has_devices),
     Filter(
-        "Device",
-        "CannotAccessVmDevice",
-        True,
-        lambda vm: bool(vm.devices),
-        _by_host(_has_device),
+        "Schedulable",
+        "InvalidHostState",
+        lambda vm: True,
+        _is_open,
     ),
-    SCHEDULABLE,
     Filter(
         "AntiAffinity",
         "RuleViolation",
-        False,
         lambda vm: bool(affinity.musts(vm.rules, Kind.APART)),
-        lambda vm, hosts, rows: affinity.keeps_apart(vm.rules, hosts, rows),
+        lambda vm, hosts: affinity.keeps_apart(vm.rules, hosts),
     ),
     Filter(
         "Affinity",
         "RuleViolation",
-        False,
         lambda vm: bool(affinity.musts(vm.rules, Kind.TOGETHER)),
-        lambda vm, hosts, rows: affinity.keeps_together(vm.rules, hosts, rows),
+        lambda vm, hosts: affinity.keeps_together(vm.rules, hosts),
+        wide=True,
     ),
     Filter(
         "DeviceFree",
         "InsufficientGraphicsResourcesFault",
-        False,
         lambda vm: bool(vm.devices),
-        _devices_free,
+        _has_devices_free,
     ),
-    Filter(
-        "CPU",
-        "InsufficientHostCpuCapacityFault",
-        False,
-        lambda vm: vm.cpus > 0,
-        lambda vm, hosts, rows: hosts.room[CPU][rows] >= vm.cpus,
-    ),
-    Filter(
-        "Memory",
-        "InsufficientHostMemoryCapacityFault",
-        False,
-        lambda vm: vm.memory_mib > 0,
-        lambda vm, hosts, rows: hosts.room[MEMORY][rows] >= vm.memory_mib,
-    ),
-    Filter(
+    _room("CPU", "InsufficientHostCpuCapacityFault", CPU, lambda vm: vm.cpus),
+    _room("Memory", "InsufficientHostMemoryCapacityFault", MEMORY, lambda vm: vm.memory_mib),
+    _pool(
         "PoolCPU",
         "InsufficientCpuResourcesFault",
-        False,
-        lambda vm: vm.pool is not None and vm.cpu_reservation_mhz > 0,
-        lambda vm, hosts, rows: hosts.pool_admits(vm.pool, CPU_MHZ, vm.cpu_reservation_mhz)[rows],
+        CPU_MHZ,
+        lambda vm: vm.cpu_reservation_mhz,
     ),
-    Filter(
+    _pool(
         "PoolMemory",
         "InsufficientMemoryResourcesFault",
-        False,
-        lambda vm: vm.pool is not None and vm.memory_reservation_mib > 0,
-        lambda vm, hosts, rows: hosts.pool_admits(vm.pool, MEMORY_MIB, vm.memory_reservation_mib)[
-            rows
-        ],
+        MEMORY_MIB,
+        lambda vm: vm.memory_reservation_mib,
     ),
-    Filter(
+    _room(
         "CPUReservation",
         "InsufficientHostCpuCapacityFault",
-        False,
-        lambda vm: vm.cpu_reservation_mhz > 0,
-        lambda vm, hosts, rows: hosts.room[CPU_RESERVATION][rows] >= vm.cpu_reservation_mhz,
+        CPU_RESERVATION,
+        lambda vm: vm.cpu_reservation_mhz,
     ),
-    Filter(
+    _room(
         "MemoryReservation",
         "InsufficientHostMemoryCapacityFault",
-        False,
-        lambda vm: vm.memory_reservation_mib > 0,
-        lambda vm, hosts, rows: hosts.room[MEMORY_RESERVATION][rows] >= vm.memory_reservation_mib,
+        MEMORY_RESERVATION,
+        lambda vm: vm.memory_reservation_mib,
     ),
 )
 """In the order in which a host's first reason is reported: what waiting cannot change is first."""
-
-Policy: TypeAlias = Callable[[Requirement, Inventory, Rows], Scores]
 
 
 class Shape:
     """All VMs with one requirement: what they take, and the score of every host for them.
 
-    `scores` is float (N,), minus infinity where the VM does not fit.
+    `scores` is float (N,), minus infinity where the VM does not fit by filters that are not wide.
     """
 
     __slots__ = (
-        "_all_fixed", "_fixed", "_live", "_prefers", "_wide",
+        "_cells", "_fixed", "_live", "_prefers", "_score", "_tests", "_wide",
         "needs", "requirement", "scores", "seen", "topology",
     )  # fmt: skip
 
@@ -245,51 +233,62 @@ class Shape:
         self.needs = needs(requirement, inventory)
         self.topology = -1
         self.seen = 0
+        self._cells = array("d")
         self.scores: Scores = np.zeros(0)
-        self._fixed: Mask = np.zeros(0, dtype=bool)
-        self._all_fixed = False
-        rules, pool = requirement.rules, requirement.pool
-        self._wide = affinity.looks_beyond_the_row(rules) or pool is not None
         self._prefers = any(not rule.must for rule in requirement.rules)
-        self._live = [
-            filter_.passes
-            for filter_ in FILTERS
-            if not filter_.fixed and filter_ is not SCHEDULABLE and filter_.applies(requirement)
-        ]
+        asked = [filter_ for filter_ in FILTERS if filter_.applies(requirement)]
+        self._fixed = [filter_.test for filter_ in asked if filter_.fixed]
+        self._live = [filter_.test for filter_ in asked if not (filter_.fixed or filter_.wide)]
+        self._wide = [filter_.test for filter_ in asked if filter_.wide]
+        self._tests: list[Test] = []
+        self._score: Callable[[int], float] = float
 
     def refresh(self, inventory: Inventory, policy: Policy) -> Scores:
-        """`scores`, brought up to date with every host touched since the last call."""
+        """The score of every host, minus infinity where the VM does not fit, as things are now."""
         touched = inventory.forgotten + len(inventory.touched)
         if self.topology != inventory.topology:
-            self._fixed = _all_pass(self.requirement, inventory, fixed=True)
-            self._all_fixed = bool(self._fixed.all())
-            self.scores = np.empty(len(inventory))
-            self.topology = inventory.topology
-            self._rescore(inventory, policy, EVERY_ROW)
+            self._begin(inventory, policy)
         elif touched > self.seen:
-            start, count = self.seen - inventory.forgotten, len(self.scores)
-            every = start < 0 or self._wide or count <= FEW_HOSTS or touched - self.seen > count
-            rows = EVERY_ROW if every else np.frombuffer(inventory.touched[start:], np.int64)
-            self._rescore(inventory, policy, rows)
+            start = self.seen - inventory.forgotten
+            every = start < 0 or touched - self.seen > len(self.scores)
+            self._rescore(range(len(self.scores)) if every else set(inventory.touched[start:]))
         self.seen = touched
-        return self.scores
+        if not self._wide:
+            return self.scores
+        tests = [test(self.requirement, inventory) for test in self._wide]
+        fits = [all(test(row) for test in tests) for row in range(len(self.scores))]
+        return np.where(np.array(fits, dtype=bool), self.scores, NO_FIT)
 
     def choice(self, inventory: Inventory, policy: Policy) -> Scores:
-        """`scores` up to date, minus infinity also where the should rules are kept less well."""
+        """What `refresh` gives, minus infinity also where the should rules are kept less well."""
         scores = self.refresh(inventory, policy)
         if not self._prefers or len(scores) == 0:
             return scores
-        best = affinity.prefer(self.requirement.rules, inventory, scores > -np.inf)
-        return np.where(best, scores, -np.inf)
+        best = affinity.prefer(self.requirement.rules, inventory, scores > NO_FIT)
+        return np.where(best, scores, NO_FIT)
 
-    def _rescore(self, inventory: Inventory, policy: Policy, rows: Rows) -> None:
-        requirement = self.requirement
-        passes = inventory.open[rows]
-        if not self._all_fixed:
-            passes = passes & self._fixed[rows]
-        for test in self._live:
-            passes = passes & test(requirement, inventory, rows)
-        self.scores[rows] = np.where(passes, policy(requirement, inventory, rows), NEVER)
+    def _begin(self, inventory: Inventory, policy: Policy) -> None:
+        """Score all hosts of a new topology; those of the wrong make never fit."""
+        self.topology = inventory.topology
+        self._cells = array("d", [NO_FIT]) * len(inventory)
+        self.scores = np.frombuffer(self._cells)
+        self._score = policy(self.requirement, inventory)
+        self._tests = [test(self.requirement, inventory) for test in self._fixed]
+        suited = [all(test(row) for test in self._tests) for row in range(len(inventory))]
+        self._tests = [test(self.requirement, inventory) for test in self._live]
+        if not all(suited):
+            self._tests.insert(0, suited.__getitem__)
+        self._rescore(range(len(inventory)))
+
+    def _rescore(self, rows: Iterable[int]) -> None:
+        scores, tests, score = self._cells, self._tests, self._score
+        for row in rows:
+            for test in tests:
+                if not test(row):
+                    scores[row] = NO_FIT
+                    break
+            else:
+                scores[row] = score(row)
 
 
 class Placer:
@@ -343,14 +342,10 @@ class Placer:
         if known and known[0] == changes:
             return known[1]
         reasons: dict[str, str] = {}
-        first: list[Filter | None] = [None] * len(inventory)
-        for filter_ in FILTERS:
-            if filter_.applies(requirement):
-                for row in np.flatnonzero(
-                    ~filter_.passes(requirement, inventory, EVERY_ROW)
-                ).tolist():
-                    first[row] = first[row] or filter_
-        for host, refused in zip(inventory.hosts, first, strict=True):
+        asked = [filter_ for filter_ in FILTERS if filter_.applies(requirement)]
+        tests = [(filter_, filter_.test(requirement, inventory)) for filter_ in asked]
+        for row, host in enumerate(inventory.hosts):
+            refused = next((filter_ for filter_, passes in tests if not passes(row)), None)
             if refused is not None and refused is not FILTERS[0]:
                 reasons[host.name] = refused.fault
         self._refusals[requirement] = (changes, reasons)
@@ -362,11 +357,3 @@ def summary(refusals: Mapping[str, str]) -> str:
     counts = Counter(refusals.values())
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count} {fault}" for fault, count in ranked)
-
-
-def _all_pass(requirement: Requirement, inventory: Inventory, *, fixed: bool) -> Mask:
-    mask: Mask = np.ones(len(inventory), dtype=bool)
-    for filter_ in FILTERS:
-        if filter_.fixed is fixed and filter_.applies(requirement):
-            mask &= filter_.passes(requirement, inventory, EVERY_ROW)
-    return mask

@@ -1,65 +1,69 @@
 """Which of the hosts that fit is the best?
 
-A policy is a function from what a VM asks for, the hosts, and the rows that are asked about, to a
-float score for each of these rows; the highest score wins, ties go to the lowest row. It may read
-the inventory only, or the scores that were kept from before would be wrong. A policy is one row
-of BUILT_IN, or an entry point of the group `vmsim.placement_policies` in any installed package.
+A policy is a function from what a VM asks for and the hosts to the score of a row: the highest
+score wins, ties go to the lowest row. A score may depend on that row of the inventory only, or the
+scores that were kept from before would be wrong; columns that the policy took from the inventory
+hold until a host comes or goes, and then the policy is asked again. A policy is one row of
+BUILT_IN, or an entry point of the group `vmsim.placement_policies` in any installed package.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
+from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vmsim.affinity import Rows
 from vmsim.inventory import CPU, MEMORY, Inventory, Needs
-from vmsim.placement import LIFETIME_CLASSES, Policy, Requirement, Scores, needs
+from vmsim.placement import LIFETIME_CLASSES, Policy, Requirement, needs
 
 GROUP = "vmsim.placement_policies"
+Score: TypeAlias = Callable[[int], float]
 
 
-def first_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+def first_fit(requirement: Requirement, inventory: Inventory) -> Score:
     """Every host that fits is as good as any other, so the lowest row wins."""
-    return np.zeros(len(inventory.open[rows]))
+    return lambda row: 0.0
 
 
-def best_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+def best_fit(requirement: Requirement, inventory: Inventory) -> Score:
     """The host with the fewest free vCPUs: fills hosts up, keeps whole hosts free."""
-    scores: Scores = np.negative(inventory.room[CPU][rows], dtype=np.float64)
-    return scores
+    free = inventory.cells[CPU]
+    return lambda row: -free[row]
 
 
-def worst_fit(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+def worst_fit(requirement: Requirement, inventory: Inventory) -> Score:
     """The host with the most room, by the scarcer of CPU and memory: spreads the load."""
-    cpu, memory = _free(inventory, rows)
-    scores: Scores = np.minimum(cpu, memory)
-    return scores
+    cpu, memory = _share(inventory, CPU), _share(inventory, MEMORY)
+    return lambda row: min(cpu(row), memory(row))
 
 
-def dot_product(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+def dot_product(requirement: Requirement, inventory: Inventory) -> Score:
     """The host whose free room, as a vector of shares, lies most in the direction of the need.
 
     Source: Panigrahy et al., "Heuristics for Vector Bin Packing", Microsoft Research 2011.
     """
-    (cpu, memory), (needed_cpu, needed_memory) = _vectors(requirement, inventory, rows)
-    scores: Scores = needed_cpu * cpu + needed_memory * memory
-    return scores
+    cpu, memory = _share(inventory, CPU), _share(inventory, MEMORY)
+    needed_cpu = _share(inventory, CPU, requirement.cpus)
+    needed_memory = _share(inventory, MEMORY, requirement.memory_mib)
+    return lambda row: needed_cpu(row) * cpu(row) + needed_memory(row) * memory(row)
 
 
-def l2_norm(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+def l2_norm(requirement: Requirement, inventory: Inventory) -> Score:
     """The host whose free room, as a vector of shares, is left shortest by the VM.
 
     Source: Panigrahy et al., "Heuristics for Vector Bin Packing", Microsoft Research 2011.
     """
-    (cpu, memory), (needed_cpu, needed_memory) = _vectors(requirement, inventory, rows)
-    left_cpu, left_memory = cpu - needed_cpu, memory - needed_memory
-    scores: Scores = -(left_cpu * left_cpu + left_memory * left_memory)
-    return scores
+    cpu, memory = _share(inventory, CPU), _share(inventory, MEMORY)
+    needed_cpu = _share(inventory, CPU, requirement.cpus)
+    needed_memory = _share(inventory, MEMORY, requirement.memory_mib)
+
+    def score(row: int) -> float:
+        left_cpu, left_memory = cpu(row) - needed_cpu(row), memory(row) - needed_memory(row)
+        return -(left_cpu * left_cpu + left_memory * left_memory)
+
+    return score
 
 
-def fragmentation_gradient(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+def fragmentation_gradient(requirement: Requirement, inventory: Inventory) -> Score:
     """The host on which the VM strands the fewest devices for the mix of VMs that is expected.
 
     A free device counts as stranded for a kind of VM that wants it and does not fit on the host;
@@ -67,13 +71,10 @@ def fragmentation_gradient(requirement: Requirement, inventory: Inventory, rows:
     Source: Weng et al., "Beware of Fragmentation", USENIX ATC 2023 (FGD).
     """
     taken = dict(needs(requirement, inventory))
-    before = stranded(inventory, rows, {})
-    after = stranded(inventory, rows, taken)
-    scores: Scores = before - after
-    return scores
+    return lambda row: stranded(inventory, row, {}) - stranded(inventory, row, taken)
 
 
-def lifetime_aware(requirement: Requirement, inventory: Inventory, rows: Rows) -> Scores:
+def lifetime_aware(requirement: Requirement, inventory: Inventory) -> Score:
     """A host that has VMs that are expected to outlive this one, the sooner empty the better.
 
     So no host is kept from becoming empty by a VM that could end elsewhere. A lifetime counts by
@@ -83,15 +84,16 @@ def lifetime_aware(requirement: Requirement, inventory: Inventory, rows: Rows) -
     Source: Ling et al., "LAVA: Lifetime-Aware VM Allocation", 2024 (without its re-prediction).
     """
     mine = requirement.lifetime_class
-    longest: NDArray[np.int64] = np.zeros(len(inventory.open[rows]), dtype=np.int64)
-    for number in range(1, LIFETIME_CLASSES + 1):
-        resource = inventory.resource(f"lifetime/{number}")
-        used = inventory.total[resource][rows] - inventory.room[resource][rows]
-        longest[used > 0] = number
-    prolonged = -10.0 - (mine - longest)
-    scores: Scores = np.where(longest >= mine, mine - longest, prolonged)
-    scores[longest == 0] = -5.0
-    return scores
+    counted = [inventory.resource(f"lifetime/{n}") for n in range(LIFETIME_CLASSES, 0, -1)]
+
+    def score(row: int) -> float:
+        there = (r for r in counted if inventory.cells[r][row] < inventory.total[r][row])
+        longest = next((LIFETIME_CLASSES - counted.index(r) for r in there), 0)
+        if not longest:
+            return -5.0
+        return mine - longest if longest >= mine else -10.0 - (mine - longest)
+
+    return score
 
 
 BUILT_IN: Mapping[str, Policy] = MappingProxyType(
@@ -122,16 +124,15 @@ def policy(name: str) -> Policy:
     raise KeyError(name)
 
 
-def stranded(inventory: Inventory, rows: Rows, taken: Mapping[int, int]) -> Scores:
-    """Free devices on each row that a VM of the mix wants but cannot have, after `taken`."""
-    total = np.zeros(len(inventory.open[rows]))
+def stranded(inventory: Inventory, row: int, taken: Mapping[int, int]) -> float:
+    """Free devices of the row that a VM of the mix wants but cannot have, after `taken`."""
+    total = 0.0
     for kind, weight in inventory.mix:
-        fits = np.ones(len(total), dtype=bool)
-        for resource, units in kind:
-            fits &= inventory.room[resource][rows] - taken.get(resource, 0) >= units
-        for resource in _devices(kind, inventory):
-            free = inventory.room[resource][rows] - taken.get(resource, 0)
-            total += np.where(fits, 0.0, weight * np.maximum(free, 0))
+        free = {resource: inventory.cells[resource][row] for resource, _ in kind}
+        left = {resource: units - taken.get(resource, 0) for resource, units in free.items()}
+        if any(left[resource] < units for resource, units in kind):
+            for resource in _devices(kind, inventory):
+                total += weight * max(left[resource], 0)
     return total
 
 
@@ -140,17 +141,10 @@ def _devices(kind: Needs, inventory: Inventory) -> list[int]:
     return [resource for resource, _ in kind if resource in inventory.devices]
 
 
-def _free(inventory: Inventory, rows: Rows) -> tuple[Scores, Scores]:
-    """Free CPU and memory as shares of the host's own."""
-    cpu = inventory.room[CPU][rows] / np.maximum(inventory.total[CPU][rows], 1)
-    memory = inventory.room[MEMORY][rows] / np.maximum(inventory.total[MEMORY][rows], 1)
-    return cpu, memory
-
-
-def _vectors(
-    requirement: Requirement, inventory: Inventory, rows: Rows
-) -> tuple[tuple[Scores, Scores], tuple[Scores, Scores]]:
-    """Free room, and what the VM takes of it, both as shares of each host's own."""
-    cpu = requirement.cpus / np.maximum(inventory.total[CPU][rows], 1)
-    memory = requirement.memory_mib / np.maximum(inventory.total[MEMORY][rows], 1)
-    return _free(inventory, rows), (cpu, memory)
+def _share(inventory: Inventory, resource: int, units: int | None = None) -> Score:
+    """So many units, or what is free, as a share of the host's own."""
+    total = [max(own, 1) for own in inventory.total[resource].tolist()]
+    if units is not None:
+        return lambda row: units / total[row]
+    free = inventory.cells[resource]
+    return lambda row: free[row] / total[row]
