@@ -84,11 +84,10 @@ def packing(seen: Scene, asked: Iterable[tuple[Requirement, int]]) -> Packing:
 
 def _fixed(requirement: Requirement, inventory: Inventory) -> Counts:
     """Which hosts may run such a VM, whatever runs there now."""
-    mask = np.ones(len(inventory), dtype=bool)
-    for test in FILTERS:
-        if test.fixed and test.applies(requirement):
-            mask &= test.passes(requirement, inventory, slice(None))
-    return mask.astype(np.int64)
+    asked = [filter_ for filter_ in FILTERS if filter_.fixed and filter_.applies(requirement)]
+    tests = [filter_.test(requirement, inventory) for filter_ in asked]
+    rows = range(len(inventory))
+    return np.array([all(test(row) for test in tests) for row in rows], dtype=np.int64)
 
 
 def hosts_needed(seen: Scene, limit_s: float) -> Iterator[Bound]:
