@@ -53,8 +53,8 @@ vcsim: setup            ## find or build the pinned vcsim, once per user
 kube: setup             ## find or build the API server, once per user
 	$(BIN)/python -m backends.kube_program ensure
 
-mutants: setup          ## which scenario notices which fault
-	$(BIN)/python -m features.mutants
+mutants: setup          ## which scenario notices which fault; writes docs/mutants.md
+	$(BIN)/python -m features.mutants --page docs/mutants.md
 
 lint: setup
 	$(BIN)/ruff check .

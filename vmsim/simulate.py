@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, BinaryIO
 
@@ -46,6 +46,8 @@ from vmsim.timing import retry_policy
 from vmsim.trace import Record, Trace
 from vmsim.upgrade import Upgrade
 from vmsim.upgrade_schema import RollingUpgrade
+
+_version = cache(version)  # each question reads a file of the package
 
 
 class System:
@@ -275,7 +277,7 @@ def cluster_policy(plan: Plan) -> ClusterPolicy:
 
 def header(plan: Plan, backend: Backend) -> dict[str, Any]:
     """What the first line of the trace says about the run."""
-    versions = {name: version(name) for name in ("vmsim", "simpy", "numpy")}
+    versions = {name: _version(name) for name in ("vmsim", "simpy", "numpy")}
     spec = plan.scenario.spec
     return {
         "format": 1,

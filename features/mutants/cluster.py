@@ -30,7 +30,9 @@ PLACING = (
         "host-in-maintenance",
         "A VM is placed on a host that is in maintenance, or that failed.",
         ("S-10", "S-11", "S-12", "S-28"),
-        _open_to_all("Schedulable"),
+        edit(
+            "vmsim.placement:Shape._rescore", "inventory.open[rows]", "inventory.open[rows] | True"
+        ),
     ),
     Mutant(
         "device-ignored",

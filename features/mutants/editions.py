@@ -364,7 +364,11 @@ WORK = (
         "slow-to-see-power",
         "A power state that was changed past the API is found at the next resync only.",
         ("P-16", "Q-11"),
-        edit(f"{CONTROLLER}._vm_changed", "if requested or self._retry.watch:", "if requested:"),
+        edit(
+            f"{CONTROLLER}._vm_changed",
+            "if requested or self._retry.watch:",
+            "if requested or self._hypervisor.observe(key).power.value == 'PoweredOn':",
+        ),
     ),
     Mutant(
         "address-late",

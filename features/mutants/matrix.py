@@ -1,11 +1,14 @@
 """Who notices which fault?
 
-The features run once without a fault, and must pass; then once per mutant, each in a process of
-its own that has everything loaded already. A scenario kills a mutant when one of its `Then` fails,
-when it never ends, or when the run breaks; one that fails before, in a `Given`, only notices that
-something is wrong. A mutant is `killed` when a scenario of a clause that it breaks kills it,
-`elsewhere` when only others do, and `survived` when none does. One that cannot be applied is
+Every case of the suite runs once without a fault, and must pass; then once per mutant, as
+`vmsim conform` runs and judges it, each mutant in a process of its own. A case kills a mutant when
+its verdict is a fail, or when a Then of it never ends; one that is stuck before, in a Given, only
+notices that something is wrong. A mutant is `killed` when a case of a clause that it breaks kills
+it, `elsewhere` when only others do, and `survived` when none does. One that cannot be applied is
 `stale`, one whose process broke is `crashed`: neither counts as killed.
+
+A case that passes through no place of a fault runs as without it and is not run again. The cases
+of the clauses that a mutant breaks come first; `quick` ends with the first of them that kills.
 """
 
 import json
@@ -18,54 +21,42 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
-import pytest
-from _pytest.runner import runtestprotocol
-
 from features.mutants import Mutant
 from features.mutants.patching import Stale, function_at
+from vmsim.conformance import targets, trial
+from vmsim.conformance.suite import Case
+from vmsim.conformance.verdicts import Verdict
 
-CPU_S = 2.0  # of one scenario; the longest honest one takes a quarter of a second
-RUNAWAYS = 2  # after so many scenarios that do not end, the others of the mutant are left out
+CPU_S = 2.0  # of one case; the longest honest one takes a quarter of a second
+RUNAWAYS = 2  # after so many cases that do not end, the others of the mutant are left out
 MEMORY = 3 << 30
 MUTANT_S = 300.0
 FAULTY = ("survived", "elsewhere", "stale", "crashed")
+RARE = 3  # a mutant that at most so many scenarios kill is one that few kill
 
 
 class RanAway(Exception):
-    """The scenario does not end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One row of a scenario: its name as `feature: name`, its row, and the clauses it shows."""
-
-    scenario: str
-    row: str
-    clauses: tuple[str, ...]
+    """The case does not end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A scenario that noticed: in which step (`given`, `when`, `then`, `end`), and why."""
+    """A case that noticed: in which step (`given`, `when`, `then`, `end`), and why."""
 
     case: int
     step: str
     message: str
-
-    @property
-    def counts(self) -> bool:
-        """Whether the scenario itself found the fault, and not its preparation."""
-        return self.step in ("then", "end")
+    counts: bool  # whether the case itself found the fault, and not its preparation
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one mutant; `left_out` scenarios were not run any more."""
+    """What became of one mutant; `left_out` cases were not run any more."""
 
     mutant: str
     verdict: str
@@ -79,195 +70,74 @@ class Outcome:
 class Matrix:
     """All outcomes, and the cases that their kills point at."""
 
-    cases: list[Case] = field(default_factory=list)
+    cases: Sequence[Case] = ()
     outcomes: list[Outcome] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def clauses(self, outcome: Outcome) -> list[str]:
-        """The clauses whose scenarios kill the mutant."""
+        """The clauses whose cases kill the mutant."""
         kills = (kill for kill in outcome.kills if kill.counts)
         return sorted({clause for kill in kills for clause in self.cases[kill.case].clauses})
 
     def scenarios(self, outcome: Outcome) -> list[str]:
         """The scenarios that kill the mutant."""
         kills = (kill for kill in outcome.kills if kill.counts)
-        return list(dict.fromkeys(self.cases[kill.case].scenario for kill in kills))
+        return list(dict.fromkeys(scenario(self.cases[kill.case]) for kill in kills))
 
     def kills(self) -> dict[str, list[str]]:
         """For every scenario the mutants that it kills, also for one that kills none."""
-        found: dict[str, list[str]] = {case.scenario: [] for case in self.cases}
+        found: dict[str, list[str]] = {scenario(case): [] for case in self.cases}
         for outcome in self.outcomes:
-            for scenario in self.scenarios(outcome):
-                found[scenario].append(outcome.mutant)
+            for name in self.scenarios(outcome):
+                found[name].append(outcome.mutant)
         return found
 
-
-class Mutation:
-    """The pytest plug-in that runs the collected scenarios once per mutant, `jobs` at a time."""
-
-    def __init__(self, mutants: Sequence[Mutant], jobs: int) -> None:
-        self.matrix = Matrix()
-        self._mutants = mutants
-        self._jobs = jobs
-        self._step = ""
-        self._felt: Mapping[str, set[int]] = {}
-
-    def pytest_bdd_step_error(self, step: Any) -> None:
-        """Remember in which kind of step the scenario failed."""
-        self._step = str(step.type)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Everything: first without a fault, then with each."""
-        started_s = time.monotonic()
-        items = [item for item in session.items if _is_scenario(item)]
-        self.matrix.cases = [_case(item) for item in items]
-        with _steps_remembered():
-            kills = self._feel(items)
-            self.matrix.failed = [f"{items[kill.case].name}: {kill.message}" for kill in kills]
-            if items and not kills:
-                self.matrix.outcomes = self._run_all(items)
-        self.matrix.seconds = time.monotonic() - started_s
-        return True
-
-    def _feel(self, items: list[pytest.Item]) -> list[Kill]:
-        """Run without a fault; note which scenarios pass through which place of a fault."""
-        reach = {place for mutant in self._mutants for place in mutant.patch.reach}
-        places = dict(_codes(reach))
-        felt: dict[str, set[int]] = {place: set() for place in places.values()}
-        number = 0
-
-        def see(frame: Any, event: str, _: Any) -> None:
-            if event == "call" and frame.f_code in places:
-                felt[places[frame.f_code]].add(number)
-
-        kills: list[Kill | None] = []
-        for number, item in enumerate(items):
-            sys.setprofile(see)
-            kills.append(self._run_one(number, item, items[number + 1 : number + 2]))
-            sys.setprofile(None)
-        self._felt = felt
-        return [kill for kill in kills if kill is not None]
-
-    def _who_feels(self, mutant: Mutant, count: int) -> list[int]:
-        """The numbers of the scenarios that may notice the mutant: the others run as without."""
-        reach = mutant.patch.reach
-        if not reach or not all(place in self._felt for place in reach):
-            return list(range(count))
-        return sorted(set[int]().union(*(self._felt[place] for place in reach)))
-
-    def _run_all(self, items: list[pytest.Item]) -> list[Outcome]:
-        found: dict[int, Outcome] = {}
-        running: dict[int, tuple[int, float]] = {}
-        waiting = list(range(len(self._mutants)))
-        with tempfile.TemporaryDirectory(prefix="vmsim-mutants-") as folder:
-            while waiting or running:
-                if waiting and len(running) < self._jobs:
-                    number = waiting.pop(0)
-                    running[self._fork(number, items, Path(folder))] = (number, time.monotonic())
-                    continue
-                for pid, (number, since_s) in list(running.items()):
-                    if _is_over(pid, since_s):
-                        del running[pid]
-                        found[number] = _outcome(self._mutants[number], Path(folder, str(number)))
-                time.sleep(0.02)
-        return [found[number] for number in range(len(self._mutants))]
-
-    def _fork(self, number: int, items: list[pytest.Item], folder: Path) -> int:
-        pid = os.fork()
-        if pid:
-            return pid
-        code = 1
-        try:
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-            outcome = self._tried(self._mutants[number], items)
-            (folder / f"{number}.part").write_text(json.dumps(asdict(outcome)))
-            (folder / f"{number}.part").rename(folder / str(number))
-            code = 0
-        finally:
-            os._exit(code)
-
-    def _tried(self, mutant: Mutant, items: list[pytest.Item]) -> Outcome:
-        try:
-            return self._mutate(mutant, items)
-        except BaseException as error:  # this process ends here, whatever it is
-            return Outcome(mutant.id, "crashed", message=f"{type(error).__name__}: {error}")
-
-    def _mutate(self, mutant: Mutant, items: list[pytest.Item]) -> Outcome:
-        started_s = time.monotonic()
-        try:
-            with mutant.patch():
-                kills, left_out = self._run(items, self._who_feels(mutant, len(items)))
-        except Stale as error:
-            return Outcome(mutant.id, "stale", message=str(error))
-        own = [kill for kill in kills if kill.counts]
-        meant = any(set(_clauses(items[kill.case])) & set(mutant.breaks) for kill in own)
-        verdict = "killed" if meant else "elsewhere" if own else "survived"
-        return Outcome(mutant.id, verdict, tuple(kills), left_out, time.monotonic() - started_s)
-
-    def _run(self, items: list[pytest.Item], numbers: Sequence[int]) -> tuple[list[Kill], int]:
-        kills: list[Kill] = []
-        runaways = 0
-        following = [*numbers[1:], None][: len(numbers)]
-        for done, (number, after) in enumerate(zip(numbers, following, strict=True), start=1):
-            then = [] if after is None else [items[after]]
-            kill = self._run_one(number, items[number], then)
-            if kill is not None:
-                kills.append(kill)
-                runaways += "RanAway" in kill.message
-            if runaways >= RUNAWAYS:
-                return kills, len(numbers) - done
-        return kills, 0
-
-    def _run_one(self, number: int, item: pytest.Item, then: list[pytest.Item]) -> Kill | None:
-        self._step = ""
-        with _limited():
-            reports = runtestprotocol(item, log=False, nextitem=next(iter(then), None))
-        failed = [report for report in reports if report.failed]
-        if not failed:
-            return None
-        step = self._step or ("end" if failed[0].when == "teardown" else "given")
-        return Kill(number, step, _message(failed[0]))
+    def rare(self) -> dict[str, list[str]]:
+        """As `kills`, of the mutants that few scenarios kill."""
+        few = {one.mutant for one in self.outcomes if len(self.scenarios(one)) <= RARE}
+        return {name: [one for one in found if one in few] for name, found in self.kills().items()}
 
 
-@contextmanager
-def _limited() -> Iterator[None]:
-    """Give a scenario that does not end up, by the time it computes."""
-
-    def give_up(*_: object) -> None:
-        raise RanAway(f"no end after {CPU_S:g} s of computing")
-
-    before = signal.signal(signal.SIGVTALRM, give_up)
-    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_S, CPU_S)
-    try:
-        yield
-    except RanAway:
-        pass
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+def scenario(case: Case) -> str:
+    """The scenario of a case, as `feature: name`."""
+    return f"{case.feature}: {case.name}"
 
 
-@contextmanager
-def _steps_remembered() -> Iterator[None]:
-    """Find the definition of each step once: pytest-bdd tries all of them at every step, which
-    takes longer than what the step does."""
-    place: Any = import_module("pytest_bdd.scenario")  # not before pytest has begun
-    find = place.find_fixturedefs_for_step
-    known: dict[tuple[str, str, str], list[Any]] = {}
+def run(
+    mutants: Sequence[Mutant], cases: Sequence[Case], jobs: int = 2, quick: bool = False
+) -> Matrix:
+    """The matrix of these mutants over these cases, on memory, `jobs` processes at a time."""
+    started_s = time.monotonic()
+    kills, felt = _feel(mutants, cases)
+    found = Matrix(cases, failed=[f"{cases[kill.case].id}: {kill.message}" for kill in kills])
+    if cases and not kills:
+        trials = [
+            _Trial(mutant, cases, _who_feels(mutant, cases, felt), quick) for mutant in mutants
+        ]
+        found.outcomes = _run_all(trials, jobs)
+    found.seconds = time.monotonic() - started_s
+    return found
 
-    def remembered(step: Any, fixturemanager: Any, node: Any) -> list[Any]:
-        key = (step.type, step.name, str(node.path))
-        if key not in known:
-            known[key] = list(find(step, fixturemanager, node))
-        return known[key]
 
-    place.find_fixturedefs_for_step = remembered
-    try:
-        yield
-    finally:
-        place.find_fixturedefs_for_step = find
+def _feel(
+    mutants: Sequence[Mutant], cases: Sequence[Case]
+) -> tuple[list[Kill], Mapping[str, set[int]]]:
+    """Run without a fault; note which cases pass through which place of a fault."""
+    places = dict(_codes({place for mutant in mutants for place in mutant.patch.reach}))
+    felt: dict[str, set[int]] = {place: set() for place in places.values()}
+    kills: list[Kill | None] = []
+    number = 0
+
+    def see(frame: Any, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code in places:
+            felt[places[frame.f_code]].add(number)
+
+    for number, case in enumerate(cases):
+        sys.setprofile(see)
+        kills.append(_run_one(number, case))
+        sys.setprofile(None)
+    return [kill for kill in kills if kill is not None], felt
 
 
 def _codes(places: set[str]) -> Iterator[tuple[CodeType, str]]:
@@ -276,26 +146,133 @@ def _codes(places: set[str]) -> Iterator[tuple[CodeType, str]]:
             yield function_at(place).__code__, place
 
 
-def _message(report: Any) -> str:
-    crash = getattr(report.longrepr, "reprcrash", None)
-    text = str(crash.message if crash else report.longrepr)
-    return text.replace("features.mutants.matrix.", "").split("\n")[0][:300]
+def _who_feels(mutant: Mutant, cases: Sequence[Case], felt: Mapping[str, set[int]]) -> list[int]:
+    """The cases that may notice the mutant, those of the clauses that it breaks first."""
+    reach = mutant.patch.reach
+    if not reach or not all(place in felt for place in reach):
+        found = set(range(len(cases)))
+    else:
+        found = set[int]().union(*(felt[place] for place in reach))
+    return sorted(found, key=lambda number: (not _is_meant(mutant, cases[number]), number))
 
 
-def _is_scenario(item: pytest.Item) -> bool:
-    return bool(_clauses(item))
+def _is_meant(mutant: Mutant, case: Case) -> bool:
+    return bool(set(case.clauses) & set(mutant.breaks))
 
 
-def _clauses(item: pytest.Item) -> tuple[str, ...]:
-    """The tags of the scenario that name a clause: letters, a dash, digits."""
-    names = dict.fromkeys(mark.name for mark in item.iter_markers())
-    return tuple(name for name in names if name.rpartition("-")[2].isdigit())
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """One mutant and the numbers of the cases that it runs through."""
+
+    mutant: Mutant
+    cases: Sequence[Case]
+    numbers: list[int]
+    quick: bool
+
+    def outcome(self) -> Outcome:
+        """What becomes of the mutant."""
+        started_s = time.monotonic()
+        try:
+            with self.mutant.patch():
+                kills, left_out = self._kills()
+        except Stale as error:
+            return Outcome(self.mutant.id, "stale", message=str(error))
+        own = [kill for kill in kills if kill.counts]
+        meant = any(_is_meant(self.mutant, self.cases[kill.case]) for kill in own)
+        verdict = "killed" if meant else "elsewhere" if own else "survived"
+        seconds = time.monotonic() - started_s
+        return Outcome(self.mutant.id, verdict, tuple(kills), left_out, seconds)
+
+    def _kills(self) -> tuple[list[Kill], int]:
+        kills: list[Kill] = []
+        runaways = 0
+        for done, number in enumerate(self.numbers, start=1):
+            kill = _run_one(number, self.cases[number])
+            if kill is None:
+                continue
+            kills.append(kill)
+            runaways += RanAway.__name__ in kill.message
+            meant = kill.counts and _is_meant(self.mutant, self.cases[number])
+            if runaways >= RUNAWAYS or (self.quick and meant):
+                return kills, len(self.numbers) - done
+        return kills, 0
 
 
-def _case(item: pytest.Item) -> Case:
-    function = getattr(item, "function", None)
-    name = str(getattr(function, "__doc__", None) or item.name).rpartition("/")[2]
-    return Case(name, item.name.partition("[")[2].rstrip("]"), _clauses(item))
+def _run_one(number: int, case: Case) -> Kill | None:
+    """How the case notices a fault, None when it passes."""
+    memory = targets.target("memory")
+    with _limited():
+        evidence = trial.run(case, partial(memory.open, 1), {})
+    outcome = trial.judge(case, evidence)
+    if outcome.verdict is Verdict.PASS:
+        return None
+    step = "end" if "end" in evidence else _last(evidence).lower()
+    ran_away = evidence.get("error", {}).get("kind") == RanAway.__name__
+    counts = outcome.verdict is Verdict.FAIL or (ran_away and step in ("then", "end"))
+    return Kill(number, step, outcome.reason.split("\n")[0][:300], counts)
+
+
+def _last(evidence: Mapping[str, Any]) -> str:
+    steps = evidence["steps"]
+    return str(steps[-1]["keyword"]) if steps else "Given"
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Give a case that does not end up, by the time it computes."""
+
+    def give_up(*_: object) -> None:
+        raise RanAway(f"no end after {CPU_S:g} s of computing")
+
+    before = signal.signal(signal.SIGVTALRM, give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, CPU_S, CPU_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def _run_all(trials: Sequence[_Trial], jobs: int) -> list[Outcome]:
+    """The outcomes in order; the trials of the most cases start first."""
+    found: dict[int, Outcome] = {}
+    running: dict[int, tuple[int, float]] = {}
+    waiting = sorted(range(len(trials)), key=lambda number: -len(trials[number].numbers))
+    with tempfile.TemporaryDirectory(prefix="vmsim-mutants-") as folder:
+        while waiting or running:
+            if waiting and len(running) < jobs:
+                number = waiting.pop(0)
+                file = Path(folder, str(number))
+                running[_fork(trials[number], file)] = (number, time.monotonic())
+                continue
+            for pid, (number, since_s) in list(running.items()):
+                if _is_over(pid, since_s):
+                    del running[pid]
+                    found[number] = _read(trials[number].mutant, Path(folder, str(number)))
+            time.sleep(0.02)
+    return [found[number] for number in range(len(trials))]
+
+
+def _fork(one: _Trial, file: Path) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(_tried(one))))
+        part.rename(file)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _tried(one: _Trial) -> Outcome:
+    try:
+        return one.outcome()
+    except BaseException as error:  # this process ends here, whatever it is
+        return Outcome(one.mutant.id, "crashed", message=f"{type(error).__name__}: {error}")
 
 
 def _is_over(pid: int, since_s: float) -> bool:
@@ -306,19 +283,9 @@ def _is_over(pid: int, since_s: float) -> bool:
     return os.waitpid(pid, os.WNOHANG)[0] == pid
 
 
-def _outcome(mutant: Mutant, file: Path) -> Outcome:
+def _read(mutant: Mutant, file: Path) -> Outcome:
     if not file.exists():
         return Outcome(mutant.id, "crashed", message="its process ended without a word")
     value = json.loads(file.read_text())
     kills = tuple(Kill(**kill) for kill in value.pop("kills"))
     return Outcome(**value, kills=kills)
-
-
-def run(mutants: Sequence[Mutant], folder: Path, jobs: int = 2, match: str = "") -> Matrix:
-    """The matrix of these mutants over the features in `folder`, on memory."""
-    plugin = Mutation(mutants, jobs)
-    options = ["--backend", "memory", "-p", "no:cacheprovider", "-q", "--no-header", "-k", match]
-    code = pytest.main([str(folder), *options, "-o", "timeout=0"], plugins=[plugin])
-    if code not in (0, 5) and not plugin.matrix.failed:
-        plugin.matrix.failed = [f"pytest ended with {int(code)}"]
-    return plugin.matrix
