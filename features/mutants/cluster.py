@@ -30,9 +30,7 @@ PLACING = (
         "host-in-maintenance",
         "A VM is placed on a host that is in maintenance, or that failed.",
         ("S-10", "S-11", "S-12", "S-28"),
-        edit(
-            "vmsim.placement:Shape._rescore", "inventory.open[rows]", "inventory.open[rows] | True"
-        ),
+        _open_to_all("Schedulable"),
     ),
     Mutant(
         "device-ignored",
