@@ -79,7 +79,8 @@ def _named(plan: Plan, applied: Iterable[Manifest]) -> Iterator[Named]:
             yield Named(manifest.key, manifest)
     for planned in plan.workload:
         workload = planned.workload
-        if workload.lifetime is None and planned.rows is None:
+        stays = workload.lifetime is None and workload.patience is None
+        if stays and planned.rows is None:
             weights = [share.weight for share in workload.mix] or [1.0]
             for weight, template in zip(weights, planned.kinds.values(), strict=True):
                 key = f"{template.namespace}/{workload.name}"

@@ -254,6 +254,10 @@ class Workload(Strict):
     """From one VM to the next; a Distribution, or a plain duration. By default all at once."""
     lifetime: Chance | None = None
     """When given, each VM is deleted so long after it was made; a Distribution, or a duration."""
+    lifetime_from: Literal["creation", "powerOn"] = "creation"
+    """What a lifetime counts from: with `powerOn`, a VM that waits for a host loses none of it."""
+    patience: Duration | None = None
+    """When given, a VM that was not powered on so long after it was made is deleted."""
 
     @model_validator(mode="after")
     def _drawn_or_recorded(self) -> "Workload":

@@ -17,10 +17,11 @@ from vmsim.whatif.answers import Answer, answer
 from vmsim.whatif.certainty import is_certain
 from vmsim.whatif.design import Cell, Design, crossed, grid, per_shard, suite
 from vmsim.whatif.paths import Setting, changed, parsed, setting
-from vmsim.whatif.replication import ready, replicate, seed_of
 from vmsim.whatif.statistics import wanted_count
-from vmsim.whatif.studies import arranged, is_option, options_of
+from vmsim.whatif.studies import is_option, options_of
 from vmsim.whatif.studies.study import Study
+from vmsim.whatif.warmup import said as warm_up_said
+from vmsim.whatif.warmup import settled
 from vmsim.whatif.working import Engine, Work
 
 FEWEST = 10
@@ -121,12 +122,11 @@ def with_cases(study: Study, scenario: Mapping[str, Any], cell: Cell) -> list[Ce
 
 
 def sized(design: Design, opened: Opened) -> Design:
-    """The design with shards of a few seconds, judged by the records of its first replication."""
+    """The design with its warm-up found where that is `auto`, and with shards of a few seconds,
+    judged by the records of its first replication."""
+    design = settled(design, opened)
     try:
-        settings = design.cells[0].settings
-        seed = seed_of(design.seed, 0)
-        made = ready(arranged(design.scenario, design.study, settings, seed), seed)
-        records = replicate(made, opened).row["records"]
+        records = working.replicated(design, 0, 0, opened).row["records"]
     except BadInput:
         records = 1
     return msgspec.structs.replace(design, per_shard=per_shard(records))
@@ -182,9 +182,10 @@ def _more(question: Question, design: Design, now: Answer) -> int:
     return min(-(-step // design.per_shard) * design.per_shard, max(question.most, 1))
 
 
-def assumed(question: Question) -> list[str]:
+def assumed(question: Question, design: Design) -> list[str]:
     """What the answer takes for granted: the study's assumptions, then the scenario's."""
-    return [*question.study.assumes, UNFINISHED, *assumptions(question.plan)]
+    warm_up = warm_up_said(design, question.sets)
+    return [*question.study.assumes, *warm_up, UNFINISHED, *assumptions(question.plan)]
 
 
 def counted(replications: int | None) -> int:

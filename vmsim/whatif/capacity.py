@@ -19,8 +19,10 @@ from vmsim.problems import BadInput
 PARTS = (
     "open", "empty", "busy_cpu", "busy_mem", "used_cpu", "used_mem", "all_cpu", "all_mem",
     "stranded_cpu", "stranded_mem", "gpu_used", "gpu_all", "running",
+    "over_mem", "over_vms",
 )  # fmt: skip
-"""What is summed over the open hosts, in this order; `busy` is the size of hosts that are used."""
+"""What is summed over the open hosts, in this order; `busy` is the size of hosts that are used,
+`over` the memory promised beyond what a host has, and the VMs on such hosts."""
 
 
 @dataclass(slots=True)
@@ -102,10 +104,18 @@ class Capacity:
         self.seen_s += now_s - self._now_s
         self._now_s = now_s
 
+    def forget(self) -> None:
+        """Integrals count from here on."""
+        self.integral = np.zeros(len(PARTS))
+        self.seen_s = 0.0
+
+    def sum_of(self, name: str) -> float:
+        """A part, integrated over time."""
+        return float(self.integral[PARTS.index(name)])
+
     def mean(self, name: str) -> float:
         """The mean over time of a part."""
-        value = self.integral[PARTS.index(name)]
-        return float(value / self.seen_s) if self.seen_s else 0.0
+        return self.sum_of(name) / self.seen_s if self.seen_s else 0.0
 
     def share(self, part: str, whole: str) -> float:
         """The time-weighted share of one part in another; 0 of nothing."""
@@ -136,11 +146,12 @@ class Capacity:
         size, used, count = host.size, host.used, host.count
         free = np.maximum(size - used, 0.0)
         short = free < self._smallest
+        over = max(used[1] - size[1] / self._promise[1], 0.0)
         busy = size if count else np.zeros(3)
         part = np.array([
             1.0, float(count == 0), busy[0], busy[1], used[0], used[1], size[0], size[1],
             free[0] if short[1] else 0.0, free[1] if short[0] else 0.0, used[2], size[2],
-            float(count),
+            float(count), over, float(count) if over else 0.0,
         ])  # fmt: skip
         host.part = part if host.open else np.zeros(len(PARTS))
         self.total = self.total + host.part

@@ -4,7 +4,8 @@ A VM is down from the record that it stopped until its guest is seen ready again
 address), or is seen to run when nobody saw an address. Being powered off by its user, or deleted,
 is no downtime. A downtime has a cause and four phases: detect (until somebody first tries to start
 it), wait (until a host opens), retry (until the power-on that succeeds begins), start (power-on and
-boot). A VM waits from the record that refuses it a host until it runs.
+boot). A VM waits from the record that refuses it a host until it runs. What began before the
+warm-up was over is forgotten; the state it led to stays.
 """
 
 from collections import defaultdict
@@ -22,8 +23,9 @@ CAUSES = {"Evacuation": "Evacuation", "Administrator": "Administrator"}
 class Ledger:
     """Takes records one by one; afterwards `close` it and read `metrics`."""
 
-    def __init__(self, capacity: Capacity) -> None:
+    def __init__(self, capacity: Capacity, warm_s: float = 0.0) -> None:
         self.capacity = capacity
+        self.warm_s = warm_s
         self.vms: dict[str, VM] = {}
         self.hosts: dict[str, Host] = {}
         self.incidents: list[Incident] = []
@@ -44,12 +46,38 @@ class Ledger:
     def see(self, record: Record) -> None:
         """Take one record in."""
         if record.t > self.now_s:
-            self.waiting_vm_s += self.waiting_now * (record.t - self.now_s)
-            self.capacity.pass_to(record.t)
-            self.now_s = record.t
+            if self.now_s < self.warm_s <= record.t:
+                self.pass_to(self.warm_s)
+                self._forget()
+            self.pass_to(record.t)
         handler = _HANDLERS.get(record.kind)
         if handler is not None:
             handler(self, record)
+
+    @property
+    def counted_s(self) -> float:
+        """How long has counted so far."""
+        return max(self.now_s - self.warm_s, 0.0)
+
+    def pass_to(self, now_s: float) -> None:
+        """Time goes on with everything as it is."""
+        self.waiting_vm_s += self.waiting_now * (now_s - self.now_s)
+        self.capacity.pass_to(now_s)
+        self.now_s = now_s
+
+    def _forget(self) -> None:
+        """The warm-up is over: only what begins from here on counts."""
+        for found in (
+            self.incidents, self.creations_s, self.migrations_s, self.stuns_s, self.evacuations_s,
+            self.maintenances,
+        ):  # fmt: skip
+            found.clear()
+        self.bound.clear()
+        self.counts = Counts(there=len(self.vms))
+        self.waiting_worst, self.waiting_vm_s = self.waiting_now, 0.0
+        self.capacity.forget()
+        for vm in self.vms.values():
+            vm.refused_s = self.now_s if vm.refused_s >= 0.0 else vm.refused_s
 
     def close(self, end_s: float) -> None:
         """The run is over: what is still open stays open, up to here."""
@@ -87,6 +115,8 @@ class Ledger:
         now.wait_s, now.retry_s = room_s - tried_s, started_s - room_s
         now.start_s = at_s - started_s
         vm.now, vm.on_s = None, -1.0
+        if now.began_s < self.warm_s:
+            return
         if now.cause == CREATION:
             self.creations_s.append(now.lasted_s)
             if not now.because and not still_open:
@@ -105,7 +135,8 @@ class Ledger:
         vm.refused = why
         self.bound[why] += 1e-6
         if vm.now is not None:
-            if vm.now.cause == CREATION and not vm.now.because:
+            is_new = vm.now.cause == CREATION and vm.now.began_s >= self.warm_s
+            if is_new and not vm.now.because:
                 self.counts.refused_creations += 1
             vm.now.because = why
             vm.tried_s = self.now_s if vm.tried_s < 0.0 else vm.tried_s

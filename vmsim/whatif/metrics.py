@@ -49,8 +49,8 @@ def quantile(values: Sequence[float], level: float) -> float:
 
 
 def _vm_years(ledger: Ledger) -> float:
-    seen = ledger.counts.created
-    return max(seen * ledger.now_s / YEAR_S, 1e-12)
+    seen = ledger.counts.created + ledger.counts.there
+    return max(seen * ledger.counted_s / YEAR_S, 1e-12)
 
 
 def _minutes_per_year(ledger: Ledger) -> float:
@@ -163,7 +163,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         ),
         "waiting_mean": Metric(
             "", "VMs that wait for a host, over time",
-            lambda x: x.waiting_vm_s / x.now_s if x.now_s else 0.0,
+            lambda x: x.waiting_vm_s / x.counted_s if x.counted_s else 0.0,
         ),
         "waiting_worst": Metric(
             "", "most VMs that waited at once", lambda x: float(x.waiting_worst)
@@ -211,6 +211,13 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         ),
         "stranded_memory": Metric(
             "", "memory free beside too few vCPUs", _share("stranded_mem", "all_mem")
+        ),
+        "reclaim_gib": Metric(
+            "GiB", "memory promised beyond what hosts have, over time",
+            lambda x: x.capacity.mean("over_mem") / 1024.0,
+        ),
+        "exposed_vm_s": Metric(
+            "s", "time that VMs were on such hosts", lambda x: x.capacity.sum_of("over_vms")
         ),
         "empty_hosts": Metric("", "share of open hosts without a VM", _share("empty", "open")),
         "hosts_open": Metric("", "open hosts, over time", lambda x: x.capacity.mean("open")),

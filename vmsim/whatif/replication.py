@@ -7,7 +7,8 @@ number; seeds come from the number and the root seed alone, so two variants see 
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from vmsim.documents import Document, Lines
 from vmsim.loading import Plan, plan
 from vmsim.running import Opened
 from vmsim.simulate import System
-from vmsim.trace import Listener
 from vmsim.whatif.capacity import Capacity
 from vmsim.whatif.incidents import Incident
 from vmsim.whatif.ledger import Ledger
@@ -57,28 +57,28 @@ def ready(scenario: Mapping[str, Any], seed: int) -> Plan:
     return dataclasses.replace(made, scenario=changed, resolved=resolved)
 
 
-def ledger_of(made: Plan) -> Ledger:
-    """An empty ledger for runs of this plan."""
+@contextmanager
+def started(
+    made: Plan, opened: Opened, sink: Any = None, warm_s: float = 0.0
+) -> Iterator[tuple[System, Ledger]]:
+    """A run of the plan in memory that is about to begin, and the ledger that listens to it."""
     promise = made.scenario.spec.policies.overcommit
-    return Ledger(Capacity(made.edition.name, promise.cpu, promise.memory))
-
-
-def replicate(
-    made: Plan, opened: Opened, listener: Listener | None = None, sink: Any = None
-) -> Outcome:
-    """Run the plan once, in memory."""
     with opened("memory", made.all_hosts) as backend:
         system = System(made, backend, simpy.Environment(), sink)
-        ledger = ledger_of(made)
+        ledger = Ledger(Capacity(made.edition.name, promise.cpu, promise.memory), warm_s)
         system.trace.listen(ledger.see)
-        if listener is not None:
-            system.trace.listen(listener)
         try:
-            system.begin()
-            system.advance(made.scenario.spec.duration)
-            ledger.close(float(system.env.now))
+            yield system, ledger
         finally:
             system.trace.close()
+
+
+def replicate(made: Plan, opened: Opened, sink: Any = None, warm_s: float = 0.0) -> Outcome:
+    """Run the plan once, in memory; what happens before `warm_s` is not measured."""
+    with started(made, opened, sink, warm_s) as (system, ledger):
+        system.begin()
+        system.advance(made.scenario.spec.duration)
+        ledger.close(float(system.env.now))
     row: dict[str, Any] = {
         "seed": made.scenario.spec.seed,
         "because": _short(ledger),

@@ -10,9 +10,9 @@ from vmsim.whatif.answers import Answer, Found, label, number, shown
 from vmsim.whatif.asking import Question, assumed, designed
 from vmsim.whatif.design import Design
 from vmsim.whatif.metrics import METRICS
-from vmsim.whatif.replication import ready, replicate, seed_of
 from vmsim.whatif.statistics import Figure
-from vmsim.whatif.studies import STUDIES, UNANSWERED, arranged, study_named
+from vmsim.whatif.studies import STUDIES, WARM_UP, study_named
+from vmsim.whatif.working import replicated
 
 ROWS_SHOWN = 40
 
@@ -25,15 +25,13 @@ def listing(name: str | None) -> Iterator[str]:
         yield f"  answer: {METRICS[study.metric].means} ({study.how})"
         for option, row in study.options.items():
             yield f"  --set {option}={row.default}  {row.means}"
+        yield f"  --set {WARM_UP}=0  what is not measured at the beginning: a duration, or auto"
         for text in study.variants:
             yield f"  --vary {text}  unless you vary something else"
         yield from (f"  assumes: {text}" for text in study.assumes)
         return
     for study in STUDIES.values():
         yield f"{study.number:>3}  {study.name:<24} {study.question}"
-    yield "not answered yet:"
-    for question, (text, reason) in UNANSWERED.items():
-        yield f"{question:>3}  {text} {reason}"
 
 
 def as_text(
@@ -64,7 +62,7 @@ def as_text(
     yield from _short_of(question, found)
     yield ""
     yield "assumptions"
-    yield from (f"  {text}" for text in assumed(question))
+    yield from (f"  {text}" for text in assumed(question, design))
     yield f"design {design.id[:16]}, vmsim {design.suite}, root seed {design.seed}"
 
 
@@ -136,7 +134,7 @@ def to_json(question: Question, design: Design, found: Answer) -> str:
         "differences": [
             {"settings": one.settings, **_ends(figure)} for one, figure in found.differences
         ],
-        "assumptions": assumed(question),
+        "assumptions": assumed(question, design),
     }
     return json.dumps(value, indent=2)
 
@@ -170,10 +168,8 @@ def single(question: Question, replication: int, trace: Path | None, opened: Ope
     if len(design.cells) > 1:
         message = f"--only needs one cell, there are {len(design.cells)}"
         raise BadInput([Problem(message, hint="--set what the study varies")])
-    seed = seed_of(design.seed, replication)
-    made = ready(arranged(design.scenario, design.study, design.cells[0].settings, seed), seed)
     path = trace or Path(f"{question.study.name}-{replication}.jsonl")
     with path.open("wb") as file:
-        row = replicate(made, opened, sink=file).row
+        row = replicated(design, 0, replication, opened, file).row
     lines = [f"{name:<26} {value}" for name, value in row.items() if value not in (0.0, "")]
     return [*lines, f"trace {path}: `vmsim explain VM --from {path}`, `vmsim replay {path}`"]

@@ -12,12 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from vmsim.loading import Plan
 from vmsim.problems import BadInput, Problem, Unreachable
+from vmsim.quantities import duration_s
 from vmsim.running import Opened
 from vmsim.whatif import store
 from vmsim.whatif.design import Design, Shard
 from vmsim.whatif.replication import Outcome, ready, replicate, seed_of
-from vmsim.whatif.studies import arranged
+from vmsim.whatif.studies import WARM_UP, arranged
 
 SERIAL_BELOW_RECORDS = 100_000
 AT_MOST_HERE = 2
@@ -41,15 +43,38 @@ class Engine:
     address: str = ""
 
 
+def plan_of(design: Design, cell: int, number: int) -> Plan:
+    """The plan of one replication; BadInput if the cell is no valid scenario."""
+    seed = seed_of(design.seed, number)
+    settings = design.cells[cell].settings
+    return ready(arranged(design.scenario, design.study, settings, seed), seed)
+
+
+def replicated(design: Design, cell: int, number: int, opened: Opened, sink: Any = None) -> Outcome:
+    """Run one replication; BadInput if the cell is no valid scenario."""
+    made = plan_of(design, cell, number)
+    warm_s = _warm_s(design.cells[cell].settings.get(WARM_UP, 0), made.scenario.spec.duration)
+    return replicate(made, opened, sink, warm_s)
+
+
+def _warm_s(given: Any, duration_of_run_s: float) -> float:
+    try:
+        found = 0.0 if given == 0 else duration_s(given)
+    except (ValueError, TypeError):
+        message = f"{given!r} is no duration, as in 10h, and not auto"
+        raise BadInput([Problem(message, field=WARM_UP)]) from None
+    if found >= duration_of_run_s:
+        message = f"{given} leave nothing of a run of {duration_of_run_s:g} s"
+        raise BadInput([Problem(message, field=WARM_UP)])
+    return found
+
+
 def outcome(design: Design, cell: int, number: int, opened: Opened) -> Outcome:
     """Run one replication; a cell that is no valid scenario gives a row with its problem."""
-    seed = seed_of(design.seed, number)
     try:
-        settings = design.cells[cell].settings
-        made = ready(arranged(design.scenario, design.study, settings, seed), seed)
-        return replicate(made, opened)
+        return replicated(design, cell, number, opened)
     except BadInput as error:
-        return Outcome({"seed": seed, "problem": str(error)}, [])
+        return Outcome({"seed": seed_of(design.seed, number), "problem": str(error)}, [])
 
 
 def compute(work: Work, shard: Shard) -> str:

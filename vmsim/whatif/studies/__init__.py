@@ -21,16 +21,6 @@ _ALL = sorted(
 STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in _ALL})
 """By name, in the order of their numbers."""
 
-UNANSWERED: Mapping[int, tuple[str, str]] = MappingProxyType(
-    {
-        26: (
-            "What do reservations cost, and what does going without them?",
-            "memory contention and ballooning are not modelled, so only half could be answered",
-        ),
-    }
-)
-"""Questions without a study, each with the reason."""
-
 
 def study_named(name: str) -> Study:
     """The study; BadInput with the nearest name when there is none."""
@@ -48,7 +38,12 @@ def options_of(study: Study, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_option(study: Study | None, name: str) -> bool:
     """Whether a setting is for the study, not a path of the scenario."""
-    return study is not None and (name in study.options or name in CASE_OPTIONS)
+    of_study = study is not None and (name in study.options or name in CASE_OPTIONS)
+    return name == WARM_UP or of_study
+
+
+WARM_UP = "warmUp"
+"""How much of the beginning of a run is not measured: an option of every study, and of none."""
 
 
 CASE_OPTIONS = frozenset(("down", "host", "zone", "month", "class", "freed", "leftOut", "change"))

@@ -234,6 +234,28 @@ def _change_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
     return f"most is gained by: {', '.join(gains[:5])}" if gains else "no change gains anything"
 
 
+def _reservations(case: Case) -> None:
+    """All classes reserve their memory, or none does; the promise is the same for both."""
+    wanted = case.given("memory")
+    if wanted not in ("reserved", "shared"):
+        raise BadInput([Problem(f"{wanted} is neither reserved nor shared", field="memory")])
+    for item in case.spec.get("manifests", []):
+        if item.get("kind") == "VirtualMachineClass":
+            _reserve(item["spec"], wanted == "reserved")
+    promise = case.spec.setdefault("policies", {}).setdefault("overcommit", {})
+    promise["memory"] = case.number("promise", 1.0)
+    case.options["class"] = case.options.get("class") or _commonest(case.spec)
+    _probe(case)
+
+
+def _reserve(spec: dict[str, Any], wanted: bool) -> None:
+    resources = spec.setdefault("policies", {}).setdefault("resources", {})
+    requests = resources["requests"] = dict(resources.get("requests") or {})
+    requests.pop("memory", None)
+    if wanted:
+        requests["memory"] = spec["hardware"]["memory"]
+
+
 STUDIES = (
     Study(
         1, "growth", "Until when does N+k hold if the workload grows?", "unplaced", "mean", _grow,
@@ -295,6 +317,19 @@ STUDIES = (
         _months, also=("running", "packing_memory"),
         assumes=(LEFT_OUT, "every workload grows alike", "the largest of the others fail"),
         replications=1, verdict=_month_verdict,
+    ),
+    Study(
+        26, "reservations", "What do reservations cost, and what does going without them?",
+        "running", "mean", _reservations,
+        {"memory": Option("reserved", "reserved or shared"),
+         "promise": Option(1.5, "MiB promised for each MiB of a host"),
+         "k": Option(0, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
+        variants=("memory=reserved,shared",),
+        also=("probes", "reclaim_gib", "exposed_vm_s", "packing_memory"),
+        assumes=(LEFT_OUT, "room is counted in VMs of --set class=NAME, by default the most common "
+                 "class", "contention is not modelled: the memory to reclaim and the exposed time "
+                 "are what could come at most, if all VMs used all their memory at once"),
+        best="high", replications=1,
     ),
     Study(
         28, "best-change", "Which single change gains most room for one more class of VM?",
