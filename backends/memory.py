@@ -7,6 +7,7 @@ carried out for real when its modelled time is over, so that a real API can run 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import simpy
 
@@ -25,6 +26,10 @@ ENDS_TASKS = (
     HostCommand.LOSE_STORAGE,
     HostCommand.STOP_VMS,
 )
+
+
+_Boots: TypeAlias = tuple[tuple[float, float], list[Callable[[], None]]]
+"""Guests that were started in one instant (the second, and how long they take) are up in one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +58,7 @@ class MemoryPlant:
     _moving: dict[int, _Run] = field(default_factory=dict)
     _on_host: dict[str, dict[int, _Run]] = field(default_factory=dict)
     _losses: dict[str, int] = field(default_factory=dict)
+    _booting: _Boots = field(default_factory=lambda: ((-1.0, 0.0), []))
 
     def __post_init__(self) -> None:
         self.migrations = Migrations(self.env, self.vmotion, self.host, self._moved)
@@ -93,10 +99,15 @@ class MemoryPlant:
     def boot(self, vm: str, ready: Callable[[], None], lasts_s: float = -1.0) -> None:
         """See `vmsim.ports.Plant`."""
         boot_s = self.durations.guest_boot_s if lasts_s < 0.0 else lasts_s
-        if boot_s:
-            self._after(boot_s, lambda _: ready())
-        else:
+        if not boot_s:
             ready()
+            return
+        moment = self.env.now, boot_s
+        if self._booting[0] != moment:
+            together: list[Callable[[], None]] = []
+            self._booting = moment, together
+            self._after(boot_s, lambda _: _call_all(together))
+        self._booting[1].append(ready)
 
     def command(self, host: str, command: HostCommand, ended: HostEnded) -> None:
         """See `vmsim.ports.Plant`."""
@@ -179,3 +190,8 @@ class MemoryPlant:
 
     def _after(self, delay_s: float, call: Callable[[simpy.Event], None]) -> None:
         call_later(self.env, delay_s, call)
+
+
+def _call_all(calls: list[Callable[[], None]]) -> None:
+    for call in calls:
+        call()

@@ -98,6 +98,18 @@ def test_guest_without_boot_time_is_up_at_once() -> None:
     assert up == ["a"]
 
 
+def test_guests_started_in_one_instant_are_up_in_one_event_in_their_order() -> None:
+    bench, up = Bench(), []
+    for vm, lasts_s in (("a", -1.0), ("b", 40.0), ("c", 3.0), ("d", 40.0)):
+        bench.plant.boot(vm, lambda vm=vm: up.append((bench.env.now, vm)), lasts_s)
+    steps = 0
+    while bench.env.peek() < 100:
+        bench.env.step()
+        steps += 1
+    assert up == [(3, "c"), (40, "a"), (40, "b"), (40, "d")]
+    assert steps == 3
+
+
 @pytest.mark.parametrize(
     ("command", "second"),
     [

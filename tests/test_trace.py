@@ -111,3 +111,13 @@ def test_broken_record_is_a_problem_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         list(read(tmp_path / "t"))
     assert caught.value.problems[0].line == 5
+
+
+def test_trace_that_forgoes_its_digest_tells_its_listeners_all_the_same() -> None:
+    trace, told = Trace(lambda: 1.5), []
+    trace.forgo_digest()
+    trace.listen(told.append)
+    trace.write("vm", "Event", "ns/a", {"reason": "x"})
+    assert told == [Record(1.5, 1, "vm", "Event", "ns/a", {"reason": "x"})]
+    with pytest.raises(AssertionError, match="forgone"):
+        trace.digest()

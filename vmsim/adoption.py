@@ -7,9 +7,10 @@ memory it died with the process, and the VM role makes it again. What an API of 
 shows of a machine is believed before the status.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from vmsim.actions import Task, Verb
+from vmsim.cluster import belonging
 from vmsim.editions import Edition
 from vmsim.fleet import Fleet, datastore_on, serial_of
 from vmsim.objects import HostState, PowerState, VirtualMachine
@@ -64,9 +65,7 @@ def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Tas
         return []
     host = inventory.hosts[row]
     datastore = datastore_on(host, requirement)
-    kept = (datastore,) if datastore else ()
-    settled = replace(requirement, cluster=host.cluster, zones=(), datastores=kept)
-    guest = fleet.enrol(known.key, settled)
+    guest = fleet.enrol(known.key, belonging(requirement, host.cluster, datastore))
     assert guest.shape is not None, "enrol gives a shape"
     guest.exists = True
     guest.power = known.power

@@ -234,7 +234,9 @@ class Availability:
         return self._fleet.place(guest.requirement)
 
     def _is_its_turn(self, restart: _Restart, row: int) -> bool:
-        begun = self._begun.get(row, {})
+        begun = self._begun.get(row)
+        if not begun:
+            return True
         for key in [key for key, other in begun.items() if self._is_over(other)]:
             del begun[key]
         if sum(other.runs for other in begun.values()) >= self._policy.per_host:
@@ -264,7 +266,9 @@ class Availability:
         """A power-on is over: done, to be tried again, or given up."""
         guest = restart.guest
         restart.runs = False
-        if self._policy.ready is not Ready.NONE:
+        if self._policy.ready is Ready.NONE:
+            self._begun[restart.row].pop(guest.key, None)
+        else:
             self._look_at(restart.since_s + self._policy.ready_timeout_s)
         if guest.power is PowerState.ON:
             del self._restarts[guest.key]

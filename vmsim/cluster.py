@@ -213,7 +213,7 @@ class Cluster:
     def _settled(self, requirement: Requirement, row: int) -> Requirement:
         """The requirement of a VM that now belongs to a cluster and lies on a datastore."""
         host = self.fleet.inventory.hosts[row]
-        return _belonging(requirement, host.cluster, datastore_on(host, requirement))
+        return belonging(requirement, host.cluster, datastore_on(host, requirement))
 
 
 def _nobody(key: str) -> None:
@@ -229,7 +229,8 @@ def _as_it_is(requirement: Requirement) -> Requirement:
 
 
 @lru_cache(maxsize=1024)
-def _belonging(requirement: Requirement, cluster: str, datastore: str) -> Requirement:
+def belonging(requirement: Requirement, cluster: str, datastore: str) -> Requirement:
+    """The requirement of a VM that belongs to a cluster and lies on a datastore ('': on none)."""
     kept = (datastore,) if datastore else ()
     return replace(requirement, cluster=cluster, zones=(), datastores=kept)
 

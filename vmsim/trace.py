@@ -47,7 +47,13 @@ class Trace:
         self._listeners: list[Listener] = []
         self._instant = -1.0
         self._second = 0.0
+        self._encodes = True
         self.count = 0
+
+    def forgo_digest(self) -> None:
+        """From the first record on, only tell listeners: nobody will read a file or a digest."""
+        assert self._sink is None and self.count == 0, "a file that is begun goes on"
+        self._encodes = False
 
     def write_header(self, header: dict[str, Any]) -> None:
         """Write the first line; must come before any record."""
@@ -64,11 +70,12 @@ class Trace:
             self._instant, self._second = now, round(float(now), 6)
         self.count += 1
         record = Record(self._second, self.count, source, kind, object_, data or {})
-        lines = self._lines
-        self._encoder.encode_into(record, lines, -1)
-        lines += b"\n"
-        if len(lines) >= BYTES_PER_WRITE:
-            self._flush()
+        if self._encodes:
+            lines = self._lines
+            self._encoder.encode_into(record, lines, -1)
+            lines += b"\n"
+            if len(lines) >= BYTES_PER_WRITE:
+                self._flush()
         for listener in self._listeners:
             listener(record)
 
@@ -78,6 +85,7 @@ class Trace:
 
     def digest(self) -> str:
         """SHA-256 of the record lines so far, in hexadecimal."""
+        assert self._encodes, "the digest was forgone"
         self._flush()
         return self._hash.hexdigest()
 

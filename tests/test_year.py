@@ -1,0 +1,51 @@
+"""The year of failures: what a replication tells, with and without a trace of it."""
+
+import io
+
+import pytest
+
+from bench import year
+from vmsim.objects import HostState, PowerState
+
+HOSTS = 6
+
+
+@pytest.fixture(scope="module")
+def runs() -> tuple[year.Figures, year.Figures, list[str]]:
+    """The figures of one year with and without a trace, and the digests of two with one."""
+    made, vms = year.plan(HOSTS), year.sizes(HOSTS)
+    bare = year.replicate(made, 3, vms)[1]
+    traced = [year.replicate(made, 3, vms, io.BytesIO()) for _ in range(2)]
+    return bare, traced[0][1], [run.trace.digest() for run, _ in traced]
+
+
+def test_a_year_without_a_trace_is_the_year_with_one(
+    runs: tuple[year.Figures, year.Figures, list[str]],
+) -> None:
+    bare, traced, digests = runs
+    assert bare == traced
+    assert digests[0] == digests[1]
+
+
+def test_every_restart_takes_detection_and_boot(
+    runs: tuple[year.Figures, year.Figures, list[str]],
+) -> None:
+    figures = runs[0]
+    assert figures.failures > 10
+    assert figures.restarts > figures.failures
+    at_least_s = (year.DETECTION_S + year.BOOT_S) * (figures.restarts - len(figures.down))
+    assert figures.downtime_s >= at_least_s > 0
+    if not figures.unplaced:
+        assert figures.downtime_s == pytest.approx(at_least_s)
+
+
+def test_the_year_begins_with_every_vm_running_and_reported() -> None:
+    made, vms = year.plan(HOSTS), year.sizes(HOSTS)
+    run, figures = year.replicate(made, 3, vms, until_s=0.0)
+    guests = run.fleet.guests.values()
+    assert (len(guests), figures) == (len(vms), year.Figures())
+    assert all(guest.power is PowerState.ON and guest.connected for guest in guests)
+    assert all(vm.status.host == run.fleet.guests[key].host for key, vm in run.api.vms.items())
+    assert set(run.fleet.inventory.states) == {HostState.UP}
+    cores = sum(cpus for cpus, _ in vms)
+    assert int(run.fleet.inventory.room[0].sum()) == HOSTS * 48 - cores
