@@ -10,12 +10,12 @@ shows of a machine is believed before the status.
 from dataclasses import dataclass
 
 from vmsim.actions import Task, Verb
-from vmsim.cluster import belonging
 from vmsim.editions import Edition
 from vmsim.fleet import Fleet, datastore_on, serial_of
 from vmsim.objects import HostState, PowerState, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.ports import VMShown
+from vmsim.requirement import belonging
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from vmsim.fleet import Fleet, Guest, datastore_on
 from vmsim.ha import HA_DEFAULTS, Settings
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import Requirement
+from vmsim.requirement import belonging
 from vmsim.vmotion import DEFAULT_VMOTION, VMotion
 
 
@@ -226,13 +227,6 @@ def _anyone(guest: Guest) -> Fault | None:
 
 def _as_it_is(requirement: Requirement) -> Requirement:
     return requirement
-
-
-@lru_cache(maxsize=1024)
-def belonging(requirement: Requirement, cluster: str, datastore: str) -> Requirement:
-    """The requirement of a VM that belongs to a cluster and lies on a datastore ('': on none)."""
-    kept = (datastore,) if datastore else ()
-    return replace(requirement, cluster=cluster, zones=(), datastores=kept)
 
 
 @lru_cache(maxsize=1024)

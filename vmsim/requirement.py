@@ -85,6 +85,13 @@ def live(requirement: Requirement, generation: int) -> Requirement:
     return replace(requirement, min_cpu_generation=newest, live=True, pool=None)
 
 
+@lru_cache(maxsize=4096)
+def belonging(requirement: Requirement, cluster: str, datastore: str) -> Requirement:
+    """The requirement of a VM that belongs to a cluster and lies on a datastore ('': on none)."""
+    kept = (datastore,) if datastore else ()
+    return replace(requirement, cluster=cluster, zones=(), datastores=kept)
+
+
 def needs(requirement: Requirement, inventory: Inventory) -> Needs:
     """What running such a VM takes from a host's room."""
     wanted = [
