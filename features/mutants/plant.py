@@ -79,7 +79,7 @@ MUTANTS = (
         "guest-never-boots",
         "A guest never gets its address.",
         ("S-05", "S-27", "S-29"),
-        edit(f"{PLANT}.boot", "if not boot_s:\n            ready()", "if boot_s >= 0:\n            pass"),
+        edit(f"{PLANT}.boot", "if not boot_s:\n        ready()", "if True:\n        pass"),
     ),
     Mutant(
         "ten-times-slower",
