@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from judged import Lenient, descriptor, options, report
 
+from vmsim.conformance.attempts import sha256
 from vmsim.conformance.report import canonical, read, written
 from vmsim.conformance.report import digest as digest_of
-from vmsim.conformance.session import RENDERINGS, sha256
+from vmsim.conformance.session import RENDERINGS
 from vmsim.conformance.verify import verify
 from vmsim.problems import BadInput
 

@@ -29,6 +29,7 @@ EditionOption = Annotated[str, typer.Option(help="2023-03 or 2026-08; by default
 Out = Annotated[Path, typer.Option("-o", "--output", help="The folder of the report.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of what is left to chance.")]
 Attempts = Annotated[int, typer.Option(min=1, max=10, help="Runs of a case that fails.")]
+Jobs = Annotated[int, typer.Option("-n", "--jobs", min=1, help="Cases at a time.")]
 Mutants = Annotated[bool, typer.Option("--mutants", help="Judge the suite by faulty copies.")]
 DEFAULT_OUT = Path("conformance-report")
 
@@ -43,6 +44,7 @@ def conform(  # noqa: PLR0913 - one parameter per option of the command line
     edition: EditionOption = "",
     seed: Seed = 1,
     attempts: Attempts = 1,
+    jobs: Jobs = 1,
     output: Out = DEFAULT_OUT,
     mutants: Mutants = False,
 ) -> None:
@@ -56,20 +58,20 @@ def conform(  # noqa: PLR0913 - one parameter per option of the command line
     with exit_codes():
         _need_pytest_bdd()
         if mutants:
-            raise typer.Exit(_run_mutants())
+            raise typer.Exit(_run_mutants(jobs))
         from vmsim.conformance.report import Options
 
         names = list(dict.fromkeys(target or ["memory"]))
         options = Options(names, only or [], tag or [], level, edition, seed, attempts)
-        raise typer.Exit(_run(options, output))
+        raise typer.Exit(_run(options, output, jobs))
 
 
-def _run(options: Any, folder: Path) -> int:
+def _run(options: Any, folder: Path, jobs: int) -> int:
     from vmsim.conformance import targets
     from vmsim.conformance.session import Session
 
     chosen = [targets.target(name) for name in options.targets]
-    session = Session(options, folder, _tell)
+    session = Session(options, folder, _tell, jobs)
     report = session.run(chosen)
     for one in report.targets:
         from vmsim.conformance.tables import counted
@@ -155,9 +157,10 @@ def schema() -> None:
     print(json.dumps(find(), indent=2))
 
 
-def _run_mutants() -> int:
+def _run_mutants(jobs: int) -> int:
     """The suite against faulty copies of our own implementation, each in a process of its own."""
-    return subprocess.call([sys.executable, "-m", "features.mutants"])
+    given = ["--jobs", str(jobs)] if jobs > 1 else []
+    return subprocess.call([sys.executable, "-m", "features.mutants", *given])
 
 
 def _need_pytest_bdd() -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from vmsim.conformance import suite, targets, trial
-from vmsim.conformance.session import made_by
+from vmsim.conformance.attempts import made_by
 from vmsim.conformance.suite import Case
 from vmsim.conformance.targets import Descriptor
 from vmsim.conformance.trial import Outcome

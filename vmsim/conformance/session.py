@@ -5,37 +5,36 @@ incomplete until the last case is judged. So Ctrl-C, a lost target or a killed p
 is known so far, and nothing that was not run is more than unknown.
 """
 
-import hashlib
-import json
 import platform
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from vmsim import __version__
-from vmsim.conformance import judging, page, suite, tables, trial
+from vmsim.conformance import judging, page, suite, tables
+from vmsim.conformance.attempts import Done, Runner
 from vmsim.conformance.evidence import Tampered
 from vmsim.conformance.report import (
     API_VERSION,
     KIND,
-    Attempt,
     CaseReport,
     Options,
     Report,
     Run,
     Suite,
     TargetReport,
-    canonical,
     digest,
     written,
 )
 from vmsim.conformance.suite import Case
 from vmsim.conformance.targets import Descriptor
-from vmsim.conformance.verdicts import RESULTS, Code, Verdict
+from vmsim.conformance.verdicts import RESULTS, Code
+from vmsim.conformance.working import children, done
 from vmsim.problems import BadInput, Problem, Unreachable
 
 WRITE_EVERY_S = 3.0
@@ -63,11 +62,15 @@ class Progress:
 
 @dataclass(slots=True)
 class Session:
-    """One run of the suite into a folder; `seen` is told each case as it is judged."""
+    """One run of the suite into a folder, up to `jobs` cases at a time.
+
+    `seen` is told each case as it is judged.
+    """
 
     options: Options
     folder: Path
     seen: Seen = lambda target, case: None
+    jobs: int = 1
     started: float = field(default_factory=time.time)
     progress: list[Progress] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -90,59 +93,38 @@ class Session:
             for one in self.progress:
                 one.stopped = one.stopped or (INTERRUPTED if self._waits(one) else "")
             self.progress[-1].codes.add(Code.INTERRUPTED)
-            self._tidy()
+        self._tidy()
         return self._write(complete=not any(one.stopped for one in self.progress))
 
     def _run_target(self, one: Progress) -> None:
-        children = _children()
+        before = children()
         try:
             if not one.about.unavailable:
                 one.about.check()
-            for case in one.cases:
-                self._run_case(one, case)
+            runner = Runner(one.about, self.options, self.folder)
+            with closing(done(runner, one.cases, min(self.jobs, one.about.parallel))) as found:
+                for each in found:
+                    self._note(one, each)
         except Unreachable as error:
             one.stopped = f"{LOST}{error}"
             one.codes.add(Code.UNREACHABLE)
         except Tampered as error:
             one.stopped = f"{DEFECT}{error}"
             one.codes.add(Code.DEFECT)
-        left = sorted(_children() - children)
+        left = sorted(children() - before)
         if left:
             one.stopped = one.stopped or f"{DEFECT}processes were left behind: {left}"
             one.codes.add(Code.DEFECT)
 
-    def _run_case(self, one: Progress, case: Case) -> None:
-        said = judging.Declared(one.about.lacking, one.about.blind)
-        attempts: list[Attempt] = []
-        began = time.perf_counter()
-        while not judging.barred(case, said) and len(attempts) < self.options.attempts:
-            attempts.append(self._attempt(one, case, len(attempts) + 1))
-            if attempts[-1].verdict != Verdict.FAIL:
-                break
-        self.seconds[f"{one.about.name}/{case.id}"] = round(time.perf_counter() - began, 4)
-        found = judging.case_report(case, attempts, said, one.about.name, self.options.seed)
-        one.reports[case.id] = found
-        self.seen(one.about.name, found)
+    def _note(self, one: Progress, found: Done) -> None:
+        self.seconds[f"{one.about.name}/{found.case}"] = found.seconds
+        one.reports[found.case] = found.report
+        self.seen(one.about.name, found.report)
         if time.time() - self.written_at > WRITE_EVERY_S:
             self._write(complete=False)
-        if one.codes:
-            raise Unreachable(attempts[-1].reason)
-
-    def _attempt(self, one: Progress, case: Case, number: int) -> Attempt:
-        made = made_by(one.about.name, self.options.seed, number)
-        evidence = trial.run(case, partial(one.about.open, self.options.seed), made)
-        if (left := one.about.left_behind()) and "error" not in evidence:
-            evidence["error"] = {"kind": "LeftBehind", "text": "; ".join(left), "line": ""}
-        text = canonical(evidence)
-        name = f"evidence/{one.about.name}/{case.id}.{number}.json"
-        file = self.folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text)
-        outcome = trial.judge(case, json.loads(text))
-        one.hung = one.hung + 1 if trial.hung(evidence) else 0
-        if trial.is_lost(evidence) or one.hung >= HUNG_MAX:
-            one.codes.add(Code.UNREACHABLE)
-        return Attempt(outcome.verdict.value, outcome.reason, name, sha256(text))
+        one.hung = one.hung + 1 if found.hung else 0
+        if found.lost or one.hung >= HUNG_MAX:
+            raise Unreachable(found.report.reason)
 
     def _tidy(self) -> None:
         """Take away the evidence of an attempt that was not judged any more."""
@@ -197,11 +179,6 @@ RENDERINGS: dict[str, Callable[[Report], str]] = {
 }
 
 
-def made_by(target: str, seed: int, attempt: int) -> dict[str, object]:
-    """What evidence says of where it comes from."""
-    return {"target": target, "seed": seed, "attempt": attempt, "suite": suite.digest()}
-
-
 def assemble(options: Options, targets: list[TargetReport], run: Run, commit: str) -> Report:
     """A report whose result is still open."""
     made_by = Suite(__version__, commit, suite.digest())
@@ -221,11 +198,6 @@ def finished(report: Report, codes: set[Code], complete: bool, why: str) -> Repo
     return report
 
 
-def sha256(text: bytes) -> str:
-    """The digest of a file's content."""
-    return hashlib.sha256(text).hexdigest()
-
-
 def commit() -> str:
     """The commit of the checkout that this runs from, '' outside of one."""
     root = Path(__file__).parents[2]
@@ -234,11 +206,3 @@ def commit() -> str:
     command = ["git", "-C", str(root), "rev-parse", "HEAD"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip()
-
-
-def _children() -> set[str]:
-    """The processes that this one has started and not ended, where the system tells."""
-    found: set[str] = set()
-    for file in Path("/proc/self/task").glob("*/children"):
-        found |= set(file.read_text(encoding="ascii").split())
-    return found

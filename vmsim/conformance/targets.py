@@ -39,7 +39,8 @@ class Descriptor:
     `open(seed)` is a fresh Supervisor for one case; it must offer what `features.target.Target`
     does. `lacking` are capabilities that the implementation has not got (those cases are not
     supported), `blind` what cannot be done or seen from here (not testable), each with the reason.
-    `check` raises `Unreachable`. `left_behind` lists what is still there after a case.
+    `check` raises `Unreachable`. `left_behind` lists what is still there after a case. So many
+    cases as `parallel` may run at a time, because their Supervisors do not share anything.
     `unavailable` says why nothing can be run at all.
     """
 
@@ -52,6 +53,7 @@ class Descriptor:
     played: tuple[str, ...] = ()
     left_behind: Callable[[], list[str]] = _no_one_left
     unavailable: str = ""
+    parallel: int = 1
 
 
 @contextmanager
@@ -119,6 +121,7 @@ def _ours(name: str) -> Descriptor:
         partial(supervisor, name),
         partial(_check, name),
         played=PLAYED.get(name, ()),
+        parallel=64,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from vmsim.conformance import judging, suite, trial
+from vmsim.conformance.attempts import made_by, sha256
 from vmsim.conformance.evidence import Tampered
 from vmsim.conformance.report import Attempt, CaseReport, Report, TargetReport, digest, read
 from vmsim.conformance.session import (
@@ -24,8 +25,6 @@ from vmsim.conformance.session import (
     RENDERINGS,
     REPORT,
     finished,
-    made_by,
-    sha256,
 )
 from vmsim.conformance.suite import Case
 from vmsim.conformance.verdicts import RESULTS, Code, Verdict
