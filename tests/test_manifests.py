@@ -429,12 +429,13 @@ def test_unknown_field_deep_in_a_class_is_refused() -> None:
 
 def running(power_state: str = "PoweredOn") -> VirtualMachine:
     conditions = (
-        Condition("VirtualMachineTools", "True", since_s=61.5),
-        Condition("Ready", "False", "NotReady", "waits", since_s=60.0),
+        Condition("VirtualMachineTools", "True"),
+        Condition("Ready", "False", "NotReady", "waits"),
     )
     status = VMStatus(
         phase="Created", power_state=power_state, host="esx-1", zone="z1", ip="10.0.0.1",
-        unique_id="vm-1", conditions={condition.type: condition for condition in conditions},
+        unique_id="vm-258", conditions={condition.type: condition for condition in conditions},
+        since_s={"VirtualMachineTools": 61.5, "Ready": 60.0},
     )  # fmt: skip
     spec = VMSpec("small", "photon", "iscsi", PowerState.ON, "TrySoft", policies=("p",))
     return VirtualMachine("demo/a", spec, uid="u", created_s=3600.0, finalizer="f", status=status)
@@ -451,7 +452,8 @@ def test_first_edition_reports_phase_host_and_ip_in_its_words() -> None:
     assert (raw["spec"]["powerState"], raw["spec"]["powerOffMode"]) == ("poweredOn", "trySoft")
     assert {name: value for name, value in raw["status"].items() if name != "conditions"} == {
         "phase": "Created", "powerState": "poweredOn", "host": "esx-1", "zone": "z1",
-        "uniqueID": "vm-1", "vmIp": "10.0.0.1",
+        "uniqueID": "vm-258", "biosUUID": "42100000-0102-4000-8000-000000000000",
+        "instanceUUID": "50100000-0102-4000-8000-000000000000", "vmIp": "10.0.0.1",
     }  # fmt: skip
 
 
@@ -465,7 +467,9 @@ def test_newest_edition_reports_node_name_network_and_conditions() -> None:
         "policies": [{"name": "p"}],
     }  # fmt: skip
     assert raw["status"] == {
-        "powerState": "PoweredOn", "nodeName": "esx-1", "zone": "z1", "uniqueID": "vm-1",
+        "powerState": "PoweredOn", "nodeName": "esx-1", "zone": "z1", "uniqueID": "vm-258",
+        "biosUUID": "42100000-0102-4000-8000-000000000000",
+        "instanceUUID": "50100000-0102-4000-8000-000000000000",
         "network": {"primaryIP4": "10.0.0.1"},
         "conditions": [
             {"type": "Ready", "status": "False", "reason": "NotReady", "message": "waits",

@@ -8,6 +8,7 @@ visits what is not settled, and what changed without the controller being told.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from operator import attrgetter
 
 import simpy
@@ -281,19 +282,15 @@ class Controller:
             if value != value_of(old):
                 setattr(old, name, value)
                 data[name] = value
-        said = renew(old.conditions, new.conditions, self._env.now)
+        said = renew(old, new.conditions, self._env.now)
         if said:
             data["conditions"] = said
         if seen.exists and not old.unique_id:
-            number = vm.uid[:8]
-            old.unique_id = f"vm-{int(number, 16)}"
-            old.bios_uuid = f"4210{number[:4]}-{number[4:]}-4000-8000-000000000000"
-            old.instance_uuid = f"5010{number[:4]}-{number[4:]}-4000-8000-000000000000"
-            data["unique_id"] = old.unique_id
+            old.unique_id = data["unique_id"] = f"vm-{int(vm.uid[:8], 16)}"
         if seen.restarted != old.last_restart:
             old.last_restart = data["last_restart"] = seen.restarted
         if seen.zone and not vm.zone:
-            vm.labels = {**vm.labels, ZONE_LABEL: seen.zone}  # Z-06
+            vm.labels = {**vm.labels, **_in_zone(seen.zone)} if vm.labels else _in_zone(seen.zone)
         if data:
             self._trace.write("vm", "Status", vm.key, data)
 
@@ -348,3 +345,9 @@ class Controller:
         for key in unsettled:
             self._unsettle(key)
             self._queue.add(key)
+
+
+@lru_cache(maxsize=1024)
+def _in_zone(zone: str) -> Mapping[str, str]:
+    """The label of a VM in that zone (Z-06), one mapping for all that have no other."""
+    return {ZONE_LABEL: zone}

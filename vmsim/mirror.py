@@ -212,7 +212,7 @@ class Mirror(ApiServer):
         return found
 
     def _condition(self, vm: VirtualMachine, raw: Mapping[str, Any]) -> dict[str, Any]:
-        since_s = vm.status.conditions[raw["type"]].since_s
+        since_s = vm.status.since_s[raw["type"]]
         found = {**raw, "lastTransitionTime": self.clock.written(since_s)}
         return found if self._edition.phases else found | {"observedGeneration": vm.generation}
 
@@ -238,17 +238,17 @@ class Mirror(ApiServer):
     def _status_of(self, raw: dict[str, Any]) -> VMStatus:
         """The status that was written before a restart."""
         given = raw.get("status") or {}
-        network = given.get("network") or {}
+        network, said = given.get("network") or {}, given.get("conditions") or ()
         conditions = {
             item["type"]: Condition(
                 item["type"],
                 item["status"],
                 item.get("reason", ""),
                 item.get("message", ""),
-                self.clock.second(item.get("lastTransitionTime", "")),
             )
-            for item in given.get("conditions") or ()
+            for item in said
         }
+        times = {item["type"]: item.get("lastTransitionTime", "") for item in said}
         return VMStatus(
             phase=given.get("phase") or "",
             power_state=given.get("powerState") or "",
@@ -257,9 +257,8 @@ class Mirror(ApiServer):
             ip=given.get("vmIp") or network.get("primaryIP4") or "",
             last_restart=given.get("lastRestartTime") or "",
             unique_id=given.get("uniqueID") or "",
-            bios_uuid=given.get("biosUUID") or "",
-            instance_uuid=given.get("instanceUUID") or "",
             conditions=conditions,
+            since_s={kind: self.clock.second(time) for kind, time in times.items()},
         )
 
     def _compare(self, key: str, raw: dict[str, Any]) -> None:

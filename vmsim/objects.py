@@ -8,6 +8,7 @@ later (`PoweredOn`); the older spelling is an edition's matter. A VM's key is `n
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -96,29 +97,23 @@ class VMSpec:
 
 
 class Condition(msgspec.Struct, frozen=True, gc=False):
-    """A Kubernetes condition; `since_s` is the simulated second of the last status change."""
+    """A Kubernetes condition, without the time of its last change."""
 
     type: str
     status: str
     reason: str = ""
     message: str = ""
-    since_s: float = 0.0
 
-    def says_the_same(self, other: "Condition") -> bool:
-        """Whether only the time differs."""
-        return self.status == other.status and (
-            (self.reason, self.message) == (other.reason, other.message)
-        )
 
-    def at(self, now_s: float, before: "Condition | None") -> "Condition":
-        """This condition with its time: that of the last change of `status`."""
-        kept = before is not None and before.status == self.status
-        since_s = before.since_s if kept and before else now_s
-        return Condition(self.type, self.status, self.reason, self.message, since_s)
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class VMStatus(msgspec.Struct, gc=False):
-    """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition."""
+    """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition.
+
+    `since_s` has the simulated second of each condition's last change of status. VMs share their
+    conditions: neither mapping is ever changed, only replaced.
+    """
 
     phase: str = ""
     power_state: str = ""
@@ -127,9 +122,8 @@ class VMStatus(msgspec.Struct, gc=False):
     ip: str = ""
     last_restart: str = ""
     unique_id: str = ""
-    bios_uuid: str = ""
-    instance_uuid: str = ""
-    conditions: dict[str, Condition] = msgspec.field(default_factory=dict)
+    conditions: Mapping[str, Condition] = EMPTY
+    since_s: Mapping[str, float] = EMPTY
 
 
 @dataclass(slots=True)

@@ -87,17 +87,24 @@ def _raw_status(vm: VirtualMachine, version: str) -> dict[str, Any]:
         "zone": status.zone,
         "lastRestartTime": status.last_restart,
         "uniqueID": status.unique_id,
-        "biosUUID": status.bios_uuid,
-        "instanceUUID": status.instance_uuid,
-        "conditions": [_raw_condition(condition) for condition in in_order],
+        "biosUUID": _uuid("4210", status.unique_id),
+        "instanceUUID": _uuid("5010", status.unique_id),
+        "conditions": [_raw_condition(one, status.since_s[one.type]) for one in in_order],
     }
     address = {"vmIp": status.ip} if old else {"network": _filled({"primaryIP4": status.ip})}
     return _filled(fields | address | ({"phase": status.phase} if old else {}))
 
 
-def _raw_condition(condition: Condition) -> dict[str, Any]:
+def _uuid(prefix: str, unique_id: str) -> str:
+    """A UUID of the VM with that identifier, which is `vm-` and a number; else ''."""
+    number = unique_id.removeprefix("vm-")
+    digits = f"{int(number):08x}" if number.isdecimal() else ""
+    return f"{prefix}{digits[:4]}-{digits[4:]}-4000-8000-000000000000" if digits else ""
+
+
+def _raw_condition(condition: Condition, since_s: float) -> dict[str, Any]:
     words = {name: getattr(condition, name) for name in ("type", "status", "reason", "message")}
-    return _filled(words) | {"lastTransitionTime": timestamp(condition.since_s)}
+    return _filled(words) | {"lastTransitionTime": timestamp(since_s)}
 
 
 def _spelled(word: str, version: str) -> str:

@@ -4,7 +4,8 @@ From the object, the observation and the last failure to the fields of `status` 
 conditions, as the edition spells them. Clauses T-01 to T-06, Q-15, Z-07.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 
 from vmsim.actions import Fault, Observed
 from vmsim.editions import Edition
@@ -22,40 +23,35 @@ EVICTION_KEY = "com.vmware.cp.autoevac."
 def report(
     vm: VirtualMachine,
     seen: Observed,
-    prerequisites: Sequence[Condition],
+    prerequisites: tuple[Condition, ...],
     failure: Fault | None,
     edition: Edition,
 ) -> VMStatus:
     """The status after this pass; conditions carry no time yet."""
-    status = VMStatus(
-        phase=_phase(vm, seen, failure) if edition.phases else "",
-        conditions={condition.type: condition for condition in prerequisites},
-    )
+    if edition.phases:
+        status = VMStatus(_phase(vm, seen, failure), conditions=_of(prerequisites))
+    else:
+        placed = PLACEMENT_READY in vm.status.conditions
+        powers = (vm.spec.power_state or PowerState.ON, seen.power) if seen.exists else None
+        status = VMStatus(conditions=_conditions(prerequisites, powers, placed, failure))
     if seen.exists:
         status.power_state = edition.power_words[seen.power]
         status.host = seen.host
         status.zone = seen.zone
         status.ip = seen.ip
-    if not edition.phases:
-        for condition in _conditions(vm, seen, failure):
-            status.conditions[condition.type] = condition
     return status
 
 
-def renew(
-    kept: dict[str, Condition], found: Mapping[str, Condition], now_s: float
-) -> dict[str, list[str]]:
-    """Put into `kept` what `found` says anew, with its time; the answer is that, in words."""
-    said: dict[str, list[str]] = {}
-    for kind, condition in found.items():
-        before = kept.get(kind)
-        if before is None:
-            kept[kind] = condition.at(now_s, None)
-            said[kind] = [condition.status, condition.reason, condition.message]
-        elif not condition.says_the_same(before):
-            kept[kind] = condition.at(now_s, before)
-            said[kind] = [condition.status, condition.reason, condition.message]
-    return said
+def renew(status: VMStatus, found: Mapping[str, Condition], now_s: float) -> dict[str, list[str]]:
+    """Put into `status` what `found` says anew, with its time; the answer is that, in words."""
+    kept = status.conditions
+    if found is kept:
+        return {}
+    new = {kind: condition for kind, condition in found.items() if condition != kept.get(kind)}
+    turned = [kind for kind in new if kind not in kept or new[kind].status != kept[kind].status]
+    status.since_s = {**status.since_s, **dict.fromkeys(turned, now_s)}
+    status.conditions = {**kept, **new} if kept else found
+    return {kind: [one.status, one.reason, one.message] for kind, one in new.items()}
 
 
 def _phase(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> str:
@@ -66,19 +62,34 @@ def _phase(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> str:
     return "Creating" if seen.busy or failure else vm.status.phase or "Unknown"
 
 
-def _conditions(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> list[Condition]:
-    """The conditions of 2026-08 beyond the prerequisites; a True one has the reason "True"."""
-    if not seen.exists:
-        if failure is None:
-            return []
-        if failure.name == "NoCompatibleHost":
-            return [Condition(PLACEMENT_READY, "False", "NotReady", str(failure))]
-        return [Condition(CREATED, "False", "Error", str(failure))]
-    found = [_CREATED]
-    if PLACEMENT_READY in vm.status.conditions:
-        found.append(_PLACED)
-    found.append(power_synced(vm.spec.power_state or PowerState.ON, seen.power, failure))
-    return found
+@lru_cache(maxsize=1024)
+def _conditions(
+    prerequisites: tuple[Condition, ...],
+    powers: tuple[PowerState, PowerState] | None,
+    placed: bool,
+    failure: Fault | None,
+) -> Mapping[str, Condition]:
+    """The conditions of 2026-08; a True one has the reason "True". VMs in one situation share them.
+
+    `powers` are the wanted and the seen power state, None: there is no VM. `placed`: the VM once
+    told of its placement.
+    """
+    found = list(prerequisites)
+    if powers is not None:
+        found.append(_CREATED)
+        if placed:
+            found.append(_PLACED)
+        found.append(power_synced(*powers, failure))
+    elif failure is not None and failure.name == "NoCompatibleHost":
+        found.append(Condition(PLACEMENT_READY, "False", "NotReady", str(failure)))
+    elif failure is not None:
+        found.append(Condition(CREATED, "False", "Error", str(failure)))
+    return _of(tuple(found))
+
+
+@lru_cache(maxsize=1024)
+def _of(conditions: tuple[Condition, ...]) -> Mapping[str, Condition]:
+    return {condition.type: condition for condition in conditions}
 
 
 def power_synced(wanted: PowerState, seen: PowerState, failure: Fault | None) -> Condition:

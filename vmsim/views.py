@@ -88,8 +88,9 @@ def virtual_machine(picture: VMPicture, edition: Edition) -> dict[str, Any]:
     status = vm.status
     for field, value in picture.status.items():
         setattr(status, field, value)
-    for kind, (word, reason, message) in picture.conditions.items():
-        status.conditions[kind] = Condition(kind, word, reason, message, picture.since_s)
+    said = picture.conditions.items()
+    status.conditions = {kind: Condition(kind, *words) for kind, words in said}
+    status.since_s = dict.fromkeys(picture.conditions, picture.since_s)
     return to_raw(vm, edition.name)
 
 

@@ -329,7 +329,7 @@ WORK = (
         "same-identity",
         "All VMs report the same identifiers.",
         ("T-03",),
-        edit(f"{CONTROLLER}._report", "number = vm.uid[:8]", 'number = "00000001"'),
+        edit(f"{CONTROLLER}._report", "int(vm.uid[:8], 16)", "1"),
     ),
     Mutant(
         "synced-too-early",
@@ -341,7 +341,7 @@ WORK = (
         "not-said-to-be-made",
         "No condition says that the VM was made.",
         ("T-07",),
-        edit(f"{STATUS}:_conditions", "found = [_CREATED]", "found = []"),
+        edit(f"{STATUS}:_conditions", "found.append(_CREATED)", "pass"),
     ),
     Mutant(
         "made-without-room",

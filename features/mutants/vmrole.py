@@ -261,7 +261,7 @@ TELLING = (
             f"{CONTROLLER}._report",
             "if seen.exists and not old.unique_id:",
             "if seen.exists and (not old.unique_id or 'host' in data):\n"
-            "        vm.uid = f'{self._api._version + len(old.bios_uuid):08x}{vm.uid[8:]}'",
+            "        vm.uid = f'{self._api._version + len(old.unique_id):08x}{vm.uid[8:]}'",
         ),
     ),
     Mutant(
@@ -290,8 +290,9 @@ TELLING = (
         both(
             edit(
                 f"{STATUS}:renew",
-                "not condition.says_the_same(before)",
-                "condition.status == before.status and not condition.says_the_same(before)",
+                "if condition != kept.get(kind)",
+                "if condition != kept.get(kind)\n"
+                "           and kept.get(kind, condition).status == condition.status",
             ),
         ),
     ),
