@@ -18,6 +18,7 @@ from vmsim.problems import BadInput, Problem
 
 if TYPE_CHECKING:
     from backends.effects import Driver
+    from backends.unreliable import Struck
     from backends.vsphere_eyes import Eyes
     from backends.vsphere_session import Session
     from vmsim.objects import HostSpec
@@ -137,6 +138,24 @@ def opened(
     `Unreachable`, or `BadInput` for an endpoint that does not have these hosts.
     """
     return BACKENDS[name](hosts, resumes)
+
+
+@contextmanager
+def faulty(shares: Sequence[str], seed: int, late_s: float) -> Iterator[tuple[str, "Struck"]]:
+    """Where clients find the endpoint of GOVC_URL, or our running vcsim, with faults on the way.
+
+    The second value counts the faults. Raises `BadInput` or `Unreachable`.
+    """
+    from backends.soap_proxy import SoapProxy, check, odds
+    from backends.vsphere_endpoint import Endpoint
+
+    wanted, variables = odds(shares, late_s), dict(os.environ)
+    if "GOVC_URL" not in variables and (state := vcsim_status()):
+        variables |= {"GOVC_URL": state["url"], "GOVC_INSECURE": "1"}
+    endpoint = Endpoint.from_environment(variables)
+    check(endpoint)
+    with SoapProxy(endpoint, wanted, seed) as proxy:
+        yield proxy.url, proxy.strikes.struck
 
 
 def start_vcsim(hosts: Sequence["HostSpec"]) -> dict[str, str]:

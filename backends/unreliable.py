@@ -8,7 +8,7 @@ differences or `Unreachable`, or with an inventory that is truly the one it beli
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -35,6 +35,9 @@ class Mishap(StrEnum):
     LIE = "answer false"
 
 
+Struck = Counter[Mishap]
+
+
 @dataclass(frozen=True, slots=True)
 class Odds:
     """The share of requests, and of reads, that go wrong in each way; a late answer comes after
@@ -44,6 +47,28 @@ class Odds:
     reads: dict[Mishap, float] = field(default_factory=dict)
     late_s: float = 0.05
     patience_s: float = 30.0
+
+
+class Strikes:
+    """Draws from the named stream what goes wrong; `struck` counts it."""
+
+    def __init__(self, seed: int, name: str) -> None:
+        self.struck: Struck = Counter()
+        self._chance = stream(seed, name)
+
+    def strike(self, odds: Mapping[Mishap, float]) -> Mishap | None:
+        """What goes wrong this time; one number is drawn whatever the odds are."""
+        drawn = float(self._chance.random())
+        for mishap, share in odds.items():
+            if drawn < share:
+                self.struck[mishap] += 1
+                return mishap
+            drawn -= share
+        return None
+
+    def heads(self) -> bool:
+        """Either, evenly."""
+        return float(self._chance.random()) < 0.5
 
 
 class Unreliable:
@@ -56,13 +81,17 @@ class Unreliable:
         seed: int = 0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.struck: Counter[Mishap] = Counter()
+        self._strikes = Strikes(seed, STREAM)
         self._driver = driver
         self._odds = odds
-        self._chance = stream(seed, STREAM)
         self._sleep = sleep
         self._outcomes: dict[TaskRef, Fault | None] = {}
         self._last_vms: dict[str, VMSeen] = {}
+
+    @property
+    def struck(self) -> Struck:
+        """How often what went wrong."""
+        return self._strikes.struck
 
     def create(self, new: NewVM) -> Fault | None:
         """As `Session.create`."""
@@ -104,7 +133,7 @@ class Unreliable:
 
     def vms(self) -> dict[str, VMSeen]:
         """As `Session.vms`; `TWICE` is the answer of the read before, `LIE` one VM otherwise."""
-        mishap = self._strike(self._odds.reads)
+        mishap = self._strikes.strike(self._odds.reads)
         if mishap in (Mishap.LOST, Mishap.MUTE):
             raise Unreachable("the read was not answered")
         if mishap is Mishap.LATE:
@@ -116,7 +145,7 @@ class Unreliable:
         return _falsified(seen) if mishap is Mishap.LIE else seen
 
     def _request(self, call: Callable[[], Fault | None]) -> Fault | None:
-        mishap = self._strike(self._odds.requests)
+        mishap = self._strikes.strike(self._odds.requests)
         if mishap is Mishap.LOST:
             return NO_ANSWER
         if mishap is Mishap.LIE:
@@ -130,7 +159,7 @@ class Unreliable:
 
     def _lied(self, call: Callable[[], Fault | None]) -> Fault | None:
         """Success of what was not done, or the failure of what was."""
-        if self._chance.random() < 0.5:
+        if self._strikes.heads():
             return None
         return call() or ALLEGED
 
@@ -138,16 +167,6 @@ class Unreliable:
         if self._odds.late_s > self._odds.patience_s:
             raise Unreachable(f"no answer after {self._odds.patience_s:g} s")
         self._sleep(self._odds.late_s)
-
-    def _strike(self, odds: dict[Mishap, float]) -> Mishap | None:
-        """What goes wrong this time; one number is drawn whatever the odds are."""
-        drawn = float(self._chance.random())
-        for mishap, share in odds.items():
-            if drawn < share:
-                self.struck[mishap] += 1
-                return mishap
-            drawn -= share
-        return None
 
 
 def _falsified(seen: dict[str, VMSeen]) -> dict[str, VMSeen]:

@@ -19,7 +19,7 @@ from backends import BACKENDS
 from vmsim import __version__, serve_cli
 from vmsim.conformance import cli as conform_cli
 from vmsim.problems import BadInput, Problem
-from vmsim.shell import FAILED, exit_codes, scenario_path, seconds
+from vmsim.shell import FAILED, exit_codes, scenario_path, seconds, wait_for_interrupt
 from vmsim.whatif import bounds_cli, report_cli, sweep_cli, whatif_cli
 
 app = typer.Typer(
@@ -191,6 +191,19 @@ def vcsim_status() -> None:
             print("no vcsim runs")
             raise typer.Exit(FAILED)
         _print_vcsim(state)
+
+
+@vcsim_app.command("faults")
+def vcsim_faults(
+    shares: Annotated[list[str], typer.Argument(help="Of calls: lost=0.1 mute late twice lie.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of what goes wrong.")] = 1,
+    late: Annotated[str, typer.Option(help="How late a late answer is.")] = "2s",
+) -> None:
+    """Stand before GOVC_URL, or before that vcsim, and let calls go wrong until Ctrl-C."""
+    with exit_codes(), backends.faulty(shares, seed, seconds(late) or 0.0) as (url, struck):
+        print(f"export GOVC_URL={url}", flush=True)
+        wait_for_interrupt()
+        print("\n".join(f"# {what}: {count}" for what, count in sorted(struck.items())))
 
 
 def _print_vcsim(state: dict[str, str]) -> None:

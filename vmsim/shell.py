@@ -6,9 +6,10 @@ defect of vmsim, 130 interrupted.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -53,6 +54,13 @@ def seconds(text: str | None) -> float | None:
         return duration_s(text)
     except ValueError as error:
         raise BadInput([Problem(str(error), field=text)]) from None
+
+
+def wait_for_interrupt() -> None:
+    """Return at Ctrl-C or when the process is told to end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        signal.pause()
 
 
 @contextmanager
