@@ -3,6 +3,9 @@ PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    ?= .venv
 BIN      = $(VENV)/bin
 BACKEND ?= memory
+BELOW   ?= memory
+# For BACKEND=kubernetes: beside one `vmsim serve` per edition, on BELOW.
+LAB      = $(if $(filter kubernetes,$(BACKEND)),$(BIN)/python -m features.kube.lab --backend $(BELOW))
 
 .PHONY: setup run test test-kube test-slow check features conform conform-wheel scenarios vcsim kube
 .PHONY: mutants lint render validate bench lock clean
@@ -31,11 +34,11 @@ check: setup            ## what needs no service: under a minute
 	$(BIN)/python -m pytest -m "not vcsim and not kube and not slow"
 
 features: setup         ## the specification's clauses on BACKEND
-	$(BIN)/python -m pytest features --backend $(BACKEND)
+	$(LAB) $(BIN)/python -m pytest features --backend $(BACKEND)
 
 conform: setup          ## a conformance report of BACKEND, and a check of it, in out/conform
-	$(BIN)/vmsim conform --target $(BACKEND) -o out/conform
-	$(BIN)/vmsim conform verify out/conform
+	$(LAB) $(BIN)/vmsim conform --target $(BACKEND) -o out/conform; code=$$?; \
+	$(BIN)/vmsim conform verify out/conform && exit $$code
 
 conform-wheel: setup    ## the core clauses from a wheel in an environment of its own
 	rm -rf out/wheel && $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir out/wheel .

@@ -28,6 +28,7 @@ WATCH_S = 290
 CONNECT_S, READ_S = 5.0, 30.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 ATTEMPTS = 8
+MOST_WARNINGS = 100
 RETRIED = (429, 500, 502, 503, 504)
 GONE = 410
 APPLY = "application/apply-patch+yaml"
@@ -45,7 +46,14 @@ class _Place:
 class KubeApi:
     """One server; may be used from several threads."""
 
-    def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        *,
+        attempts: int = ATTEMPTS,
+        read_s: float = READ_S,
+    ) -> None:
         settings = client.Configuration()
         try:
             load: Any = config.load_kube_config
@@ -57,7 +65,10 @@ class KubeApi:
         self._settings = settings
         self._client = client.ApiClient(settings)
         self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
+        self._attempts, self._read_s = attempts, read_s
         self.url: str = settings.host
+        self.warnings: list[str] = []
+        """Warnings of the server since somebody emptied the list, as their headers have them."""
 
     def is_ready(self) -> bool:
         """Whether the server says that it is ready."""
@@ -82,7 +93,7 @@ class KubeApi:
 
     def items(self, path: str) -> list[dict[str, Any]]:
         """All objects at the path."""
-        return self._listed(path)[0]
+        return self.listed(path)[0]
 
     def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Make the object."""
@@ -113,12 +124,14 @@ class KubeApi:
     ) -> dict[str, Any]:
         """The answer to one request, tried again while the server is not up to it."""
         last: object = None
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self._attempts):
             try:
                 answer = self._send(method, path, body, kind)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 last, wait_s = error, pause_s(attempt)
             else:
+                told = answer.headers.getlist("Warning")
+                self.warnings = [*self.warnings, *told][-MOST_WARNINGS:]
                 if answer.status < 400:
                     decoded: dict[str, Any] = msgspec.json.decode(answer.data)
                     return decoded
@@ -146,7 +159,7 @@ class KubeApi:
     def _from(self, place: _Place, path: str) -> Iterator[Change]:
         """A list if there is nothing to go on from, then changes until the stream ends."""
         if not place.version:
-            found, place.version = self._listed(path)
+            found, place.version = self.listed(path)
             yield Change("LISTED", tuple(found))
         for change, version in self._watch(path, place.version):
             place.version, place.failures = version, 0
@@ -163,8 +176,8 @@ class KubeApi:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _listed(self, path: str) -> tuple[list[dict[str, Any]], str]:
-        """All objects at the path, page by page, and the version they are of."""
+    def listed(self, path: str) -> tuple[list[dict[str, Any]], str]:
+        """All objects at the path, read page by page, and the version they are of."""
         found: list[dict[str, Any]] = []
         token = ""
         while True:
@@ -207,7 +220,7 @@ class KubeApi:
             headers["Authorization"] = token
         if body is not None:
             headers["Content-Type"] = kind
-        read_s = WATCH_S + 30.0 if stream else READ_S
+        read_s = WATCH_S + 30.0 if stream else self._read_s
         return self._pool.request(
             method,
             self.url + path,

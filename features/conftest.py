@@ -7,17 +7,20 @@ step, and the reason is printed. pytest calls a run in which all was skipped a s
 verdict use `vmsim conform`, which does not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from features.clauses import CAPABILITIES, clauses
+from vmsim.conformance.evidence import NotSupported, NotTestable
 from vmsim.conformance.targets import Descriptor
 from vmsim.conformance.targets import target as named
 from vmsim.problems import BadInput, Unreachable
 
 STEPS = ("features.steps.given", "features.steps.when", "features.steps.then")
+
+ABOUT = pytest.StashKey[Descriptor]()
 
 pytest.register_assert_rewrite(*STEPS)
 
@@ -46,10 +49,22 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def _about(config: pytest.Config) -> Descriptor:
+    """The target, looked at once."""
     try:
-        return named(str(config.getoption("target")))
+        if ABOUT not in config.stash:
+            config.stash[ABOUT] = named(str(config.getoption("target")))
     except BadInput as error:
         raise pytest.UsageError(str(error)) from None
+    return config.stash[ABOUT]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """Skip a scenario of which the target says midway that it cannot do or show it."""
+    try:
+        return (yield)
+    except (NotSupported, NotTestable) as error:
+        pytest.skip(f"{type(error).__name__}: {error}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -64,8 +79,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session", autouse=True)
-def reachable(request: pytest.FixtureRequest) -> Descriptor:
-    """The target; the session ends with 4, and no test passes, if it is not there."""
+def reachable(request: pytest.FixtureRequest) -> Iterator[Descriptor]:
+    """The target; the session ends with 4, and no test passes, if it is not there. At the end it
+    puts back what was changed."""
     about = _about(request.config)
     try:
         if about.unavailable:
@@ -73,7 +89,8 @@ def reachable(request: pytest.FixtureRequest) -> Descriptor:
         about.check()
     except Unreachable as error:
         pytest.exit(f"{about.name} cannot be reached: {error}", returncode=4)
-    return about
+    yield about
+    assert about.end() == []
 
 
 @pytest.fixture

@@ -10,14 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import simpy
 import yaml
 
-import vmsim
-from features.words import WORDS, Timeouts, Words
+from features.user import MANIFESTS, NAMESPACE, Answer, User, key_of
 from vmsim import documents
 from vmsim.admission import Denied
 from vmsim.kinds import kinds
@@ -31,48 +29,18 @@ from vmsim.scenario import Entry
 from vmsim.simulate import System
 from vmsim.trace import Record
 
-SHIPPED = Path(vmsim.__file__).parent / "_scenarios"
-SCENARIOS = SHIPPED if SHIPPED.is_dir() else Path(__file__).parent.parent / "scenarios"
-MANIFESTS = SCENARIOS / "manifests"
-NAMESPACE = "demo"
-ZONE_LABEL = "topology.kubernetes.io/zone"
 POWER_EVENTS = ("VmPoweredOn", "VmPoweredOff", "VmSuspended", "VmReset")
-
-_NOT_READY = {
-    "type": "Ready",
-    "status": "False",
-    "reason": "VirtualMachineImageNotSynced",
-    "lastTransitionTime": "2026-01-01T00:00:00Z",
-}
 
 OpenBackend = Callable[[Sequence[HostSpec]], AbstractContextManager[Backend]]
 
 
-@dataclass(slots=True)
-class Answer:
-    """What the API said to the last request: reasons of a refusal, and warnings."""
-
-    reasons: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
 @dataclass(slots=True, repr=False)
-class Target:
-    """See the module docstring. `before` and `status_before` are of the last When, by VM;
-    `closed_host` is the host that a Given took out of service. `wire` holds the requests as they
-    were sent, for whoever keeps evidence and empties it."""
+class Target(User):
+    """One Supervisor of ours; see the module docstring."""
 
     open_backend: OpenBackend
     stack: ExitStack
-    timeouts: Timeouts = field(default_factory=Timeouts)
     seed: int = 1
-    edition: str = ""
-    answer: Answer = field(default_factory=Answer)
-    before: dict[str, str] = field(default_factory=dict)
-    status_before: dict[str, dict[str, Any]] = field(default_factory=dict)
-    closed_host: str = ""
-    listed: list[str] = field(default_factory=list)
-    wire: list[dict[str, Any]] = field(default_factory=list)
     _hosts: list[dict[str, Any]] = field(default_factory=list)
     _spares: dict[str, dict[str, Any]] = field(default_factory=dict)
     _policies: dict[str, Any] = field(default_factory=dict)
@@ -97,11 +65,6 @@ class Target:
         assert self._system is None, "settings are declared before the first request"
         self._policies[name] = value
 
-    @property
-    def words(self) -> Words:
-        """The edition's words."""
-        return WORDS[self.edition]
-
     # What a user of the API does.
 
     def apply(self, text: str, namespace: str = NAMESPACE) -> None:
@@ -116,49 +79,11 @@ class Target:
         for manifest in found:
             self._note(self.system.api.apply(manifest))
 
-    def apply_file(self, name: str, namespace: str = NAMESPACE) -> None:
-        """`kubectl apply -n <namespace> -f` of one of the example files, unchanged."""
-        self.apply((MANIFESTS / name).read_text(encoding="utf-8"), namespace)
-
-    def apply_vm(self, name: str, **changes: Any) -> None:
-        """Apply a VM like the example's; `changes` are fields of spec, None leaves one out."""
-        marks = {key: changes.pop(key) for key in ("labels", "annotations") if key in changes}
-        spec = {
-            "className": self.words.vm_class,
-            "imageName": self.words.image,
-            "storageClass": self.words.storage_class,
-            "powerState": self.words.power["powered on"],
-        } | changes
-        given = {key: value for key, value in spec.items() if value is not None}
-        self.apply_object("VirtualMachine", {"name": name} | marks, spec=given)
-
-    def apply_object(self, kind: str, metadata: dict[str, Any], **fields: Any) -> None:
-        """Apply an object in the newest version of the edition."""
-        api_version = kinds(self.edition)[kind].api_versions[-1]
-        value = {"apiVersion": api_version, "kind": kind, "metadata": metadata} | fields
-        self.apply(yaml.safe_dump(value))
-
-    def apply_class(self, name: str, hardware: dict[str, Any]) -> None:
-        """A class that the namespace may use: at 2023-03 with its binding."""
-        kind = "VirtualMachineClass"
-        if kinds(self.edition)[kind].namespaced:
-            self.apply_object(kind, {"name": name}, spec={"hardware": hardware})
-            return
-        self.apply_object(kind, {"name": name}, spec={"hardware": hardware})
-        reference = {"apiVersion": "vmoperator.vmware.com/v1alpha1", "kind": kind, "name": name}
-        self.apply_object("VirtualMachineClassBinding", {"name": name}, classRef=reference)
-
     def patch(self, name: str, merge: dict[str, Any]) -> None:
         """`kubectl patch --type=merge` of the VM."""
         self.remember()
-        self.wire.append({"patch": _key(name), "merge": merge})
-        self._note(self.system.api.patch(_key(name), merge))
-
-    def fields(self, text: str) -> dict[str, Any]:
-        """The fields that a YAML text in a scenario gives."""
-        found = documents.load(text, "scenario")[0].value
-        assert isinstance(found, dict), found
-        return found
+        self.wire.append({"patch": key_of(name), "merge": merge})
+        self._note(self.system.api.patch(key_of(name), merge))
 
     def delete(self, kind: str, name: str, namespace: str = NAMESPACE) -> None:
         """`kubectl delete` of the object; a cluster-scoped kind takes no namespace."""
@@ -175,65 +100,8 @@ class Target:
 
     def get(self, name: str, namespace: str = NAMESPACE) -> dict[str, Any] | None:
         """The VM as `kubectl get -o yaml` shows it, or None."""
-        vm = self.system.api.vms.get(_key(name, namespace))
+        vm = self.system.api.vms.get(key_of(name, namespace))
         return None if vm is None else deepcopy(to_raw(vm, self.edition))
-
-    def status(self, name: str) -> dict[str, Any]:
-        """`status` of the VM, {} when it has none or there is no such VM."""
-        found: dict[str, Any] = (self.get(name) or {}).get("status", {})
-        return found
-
-    def power(self, name: str) -> str:
-        """The power state that the VM reports."""
-        return str(self.status(name).get("powerState", ""))
-
-    def node(self, name: str) -> str:
-        """The Node that the VM reports."""
-        return str(self.status(name).get(self.words.node, ""))
-
-    def address(self, name: str) -> str:
-        """The IP address that the VM reports."""
-        status = self.status(name)
-        old, network = status.get("vmIp", ""), status.get("network", {})
-        return str(old or network.get("primaryIP4", ""))
-
-    def is_running(self, name: str) -> bool:
-        """Whether the VM reports powered on, and a host really runs it."""
-        return self.power(name) == self.words.power["powered on"] and self.runs_anywhere(name)
-
-    def drop_image(self) -> None:
-        """Delete the image of the example."""
-        self.delete("VirtualMachineImage", self.words.image)
-
-    def restore_image(self) -> None:
-        """Make the image of the example again."""
-        self.apply(yaml.safe_dump(self._image()))
-
-    def copy_image(self, name: str, display: str = "", ready: bool = True) -> None:
-        """Make an image like that of the example."""
-        image = self._image()
-        image["metadata"]["name"] = name
-        field = "name" if "name" in image["status"] else "imageName"
-        image["status"][field] = display or name
-        if not ready:
-            image["status"] |= {"imageSupported": False, "conditions": [_NOT_READY]}
-        self.apply(yaml.safe_dump(image))
-
-    def apply_storage(self, name: str, policy: str, offered: bool) -> None:
-        """Make a storage class; `offered`: a quota of the namespace names it."""
-        parameters = {"storagePolicyID": policy} if policy else {}
-        given = {"provisioner": "csi.vsphere.vmware.com", "parameters": parameters}
-        self.apply_object("StorageClass", {"name": name}, **given)
-        if offered:
-            hard = {f"{name}.storageclass.storage.k8s.io/requests.storage": "1Ti"}
-            metadata = {"name": f"{name}-quota", "namespace": NAMESPACE}
-            self.apply_object("ResourceQuota", metadata, spec={"hard": hard})
-
-    def _image(self) -> dict[str, Any]:
-        found = documents.read([MANIFESTS / f"prerequisites-{self.edition}.yaml"])
-        values = [document.value for document in found]
-        image = next(value for value in values if value["kind"] == "VirtualMachineImage")
-        return deepcopy(image)
 
     # What the administrator of the hosts does and sees.
 
@@ -264,8 +132,13 @@ class Target:
 
     def held(self, name: str) -> Believed | None:
         """The VM in the inventory of the hosts, or None."""
-        key = _key(name)
+        key = key_of(name)
         return next((vm for vm in self.system.fleet.existing() if vm.key == key), None)
+
+    def hardware(self, name: str) -> list[int]:
+        """CPUs and MiB of memory that the host gives the VM."""
+        held = self.held(name)
+        return [] if held is None else [held.cpus, held.memory_mib]
 
     def vm_count(self) -> int:
         """How many VMs the hosts have."""
@@ -278,7 +151,7 @@ class Target:
 
     def power_events(self, name: str) -> list[str]:
         """vCenter's power events of the VM since the last request, in order."""
-        key = _key(name)
+        key = key_of(name)
         return [event.kind for event in self._events if event.object == key]
 
     def remember(self) -> None:
@@ -378,7 +251,3 @@ class Target:
 
 def _host(name: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "cores": 16, "memory": "64Gi"} | properties
-
-
-def _key(name: str, namespace: str = NAMESPACE) -> str:
-    return f"{namespace}/{name}"

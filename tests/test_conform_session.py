@@ -339,13 +339,6 @@ def test_an_unknown_target_is_bad_input() -> None:
         targets.target("memmory")
 
 
-def test_the_kubernetes_target_is_never_a_pass(tmp_path: Path) -> None:
-    wanted = options("S-15", targets=["kubernetes"])
-    found = report(tmp_path, targets.target("kubernetes"), wanted)
-    assert (_verdicts(found), found.exit_code) == ({"S-15": "not testable"}, 3)
-    assert verify(tmp_path) == []
-
-
 def test_the_report_on_disk_is_of_the_run_while_it_runs(tmp_path: Path) -> None:
     states: list[bool] = []
 

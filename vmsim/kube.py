@@ -48,6 +48,10 @@ class Kube(Protocol):
         """All objects at the path."""
         ...
 
+    def listed(self, path: str) -> tuple[list[dict[str, Any]], str]:
+        """All objects at the path, and the version they are of."""
+        ...
+
     def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Make the object."""
         ...

@@ -71,8 +71,9 @@ class LiveHosts:
         """Write to the Node what somebody asks for who does not speak with the API server."""
         self._outbox.put(f"node-asked/{name}", partial(self._kube.patch, f"{PATH}/{name}", body))
 
-    def flush(self) -> None:
-        """Hand over the statuses that changed."""
+    def flush(self) -> bool:
+        """Hand over the statuses that changed; whether there were any."""
+        some = bool(self._dirty)
         for name in self._dirty:
             host, state = self._host(name), self._state(name)
             if host is None or state is None:
@@ -82,6 +83,7 @@ class LiveHosts:
             job = partial(self._write_status, name, body)
             self._outbox.put(f"node/{name}", job)
         self._dirty.clear()
+        return some
 
     def _write_status(self, name: str, body: dict[str, Any]) -> None:
         try:

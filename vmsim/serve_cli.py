@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backends import BACKENDS, opened
-from vmsim import nodes
+from vmsim import __version__, nodes
 from vmsim.kinds import did_you_mean
 from vmsim.kube import Denial, Kube
 from vmsim.objects import HostSpec
 from vmsim.problems import BadInput, Problem, Unreachable
 from vmsim.quantities import memory_mib
-from vmsim.shell import exit_codes, scenario_path, state_folder
+from vmsim.shell import commit, exit_codes, scenario_path, state_folder
 
 if TYPE_CHECKING:
     from vmsim.serving import Supervisor
@@ -51,7 +51,7 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
     scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a shipped one.")],
     backend: Annotated[ServedBackend, typer.Option(help="What the VMs run on.")] = MEMORY,
     speed: Annotated[
-        float, typer.Option(min=0.01, help="Simulated seconds per real second.")
+        float, typer.Option(min=0, help="Simulated seconds per real one; 0: only when asked.")
     ] = 1.0,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the API server keeps its state.")
@@ -65,6 +65,7 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
         from vmsim.installing import install
         from vmsim.loading import load
         from vmsim.serving import Serving, Supervisor, say
+        from vmsim.stepping import Steps, announce
 
         plan = load(scenario_path(scenario))
         folder = data_dir or state_folder() / "serve" / plan.scenario.metadata.name
@@ -77,7 +78,8 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
         vms = install(server.admin, plan, say)
         chosen = enter(opened(backend.value, list(plan.all_hosts), resumes=True))
         sink = enter((folder / "trace.jsonl").open("wb"))
-        supervisor = Supervisor(plan, chosen, server.kube, Serving(speed, sink, server.keep_alive))
+        how = Serving(speed or 1.0, sink, server.keep_alive, stepped=not speed)
+        supervisor = Supervisor(plan, chosen, server.kube, how)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.stop())
         adopted = supervisor.begin()
@@ -87,10 +89,19 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
             supervisor.make(path, body)
         for name, value in chosen.variables.items():
             print(f"export {name}={value}", flush=True)
+        announce(server.admin, _about(plan.edition.name, backend.value, speed))
+        if not speed:
+            enter(Steps(server.admin, supervisor))
         words = f"{len(plan.hosts)} hosts, {adopted} VMs taken up, speed {speed:g}"
         say(f"serving {plan.scenario.metadata.name} on {chosen.name}: {words}")
         supervisor.serve()
         say("stopped")
+
+
+def _about(edition: str, backend: str, speed: float) -> dict[str, str]:
+    """What the server tells about us; see `stepping`."""
+    who = {"implementation": f"vmsim serve on {backend}", "version": __version__}
+    return {**who, "commit": commit(), "edition": edition, "speed": f"{speed:g}"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, BinaryIO
@@ -31,7 +31,7 @@ from vmsim.kinds import Kind, kinds
 from vmsim.kube import Change, Denial, Kube
 from vmsim.live_hosts import LiveHosts
 from vmsim.live_vsphere import LiveVSphere
-from vmsim.mirror import Clock, Mirror, Write
+from vmsim.mirror import Clock, Mirror, Write, version_of
 from vmsim.outbox import Outbox
 from vmsim.plan import Plan
 from vmsim.ports import Backend, Effects, HostCommand
@@ -61,12 +61,14 @@ Send = Callable[[str, Mapping[str, Any]], Any]
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How to serve: simulated seconds per real one, the file for the trace, and what to call now
-    and then to keep the API server alive (it tells whether it had died)."""
+    """How to serve: simulated seconds per real one, the file for the trace, what to call now and
+    then to keep the API server alive (it tells whether it had died), and whether time stands still
+    but for `Supervisor.step`."""
 
     speed: float = 1.0
     sink: BinaryIO | None = None
     keep_alive: Callable[[], bool] = lambda: False
+    stepped: bool = False
 
 
 class Supervisor:
@@ -87,6 +89,8 @@ class Supervisor:
         self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._began_s = 0.0
+        self._stands_s = 0.0
+        self._seen_at: dict[str, int] = {}
         self._looked_s = 0.0
         self._refusing = False
         self._storage = {name: tuple(stores) for name, stores in plan.scenario.spec.storage.items()}
@@ -145,17 +149,49 @@ class Supervisor:
         name = f"made/{path}/{body['metadata']['name']}"
         self.outbox.put(name, partial(_make, self._kube, path, body))
 
+    def do(self, work: Work) -> None:
+        """Have the thread of the clock do it soon; may be called from any thread."""
+        self._inbox.put(work)
+
+    def step(self, until_s: float, whole: bool, touched: Iterable[str]) -> float:
+        """Let time pass until then, or (not `whole`) until the server has something new to show;
+        where the clock stands now. `touched` are kinds whose objects may just have changed.
+        For the thread of the clock, where time stands still otherwise."""
+        for name in touched:
+            found, version = self._kube.listed(resource_path(kinds(self._edition.name)[name]))
+            self._seen_at[name] = int(version)
+            self._seen(name, Change("LISTED", tuple(found)))
+        while not (self._settle() and not whole) and self._stands_s < until_s:
+            self._stands_s = min(until_s, max(self._stands_s, self.system.env.peek()))
+        return self._stands_s
+
+    def _settle(self) -> bool:
+        """Do and write all that is to be done at this second; whether something was written."""
+        told = False
+        while not self._stopped.is_set():
+            self._handle()
+            self._catch_up()
+            wrote = self._flush()
+            told = told or wrote
+            drained = self.outbox.drained(LAST_WORDS_S) and self._later.drained(LAST_WORDS_S)
+            if drained and not wrote and self._inbox.empty():
+                break
+        return told
+
     def stop(self) -> None:
         """End `serve` soon; may be called from a signal handler or another thread."""
         self._stopped.set()
         self._inbox.put(_nothing)
 
     def _now_s(self) -> float:
+        if self._how.stepped:
+            return self._stands_s
         return (time.monotonic() - self._began_s) * self._how.speed
 
     def _wait(self) -> None:
         """Sleep until something comes in or is due, and leave what came in the inbox."""
         due_s = (self.system.env.peek() - self._now_s()) / self._how.speed
+        due_s = TICK_S if self._how.stepped else due_s
         if due_s <= 0.0:
             return
         try:
@@ -215,6 +251,8 @@ class Supervisor:
         return LiveVSphere(self.system.fleet, self.hosts.ask, leave, say)
 
     def _seen(self, kind: str, change: Change) -> None:
+        if change.type != "LISTED" and version_of(change.objects[0]) <= self._seen_at.get(kind, 0):
+            return
         if kind == NODE:
             self.hosts.seen(change)
         elif kind != VM:
@@ -263,8 +301,9 @@ class Supervisor:
         namespace, _, name = key.partition("/")
         return resource_path(kinds(self._edition.name)[VM], namespace, name)
 
-    def _flush(self) -> None:
-        """Hand over everything that the server shall learn."""
+    def _flush(self) -> bool:
+        """Hand over everything that the server shall learn; whether there was something."""
+        some = bool(self.mirror.dirty)
         for key in list(self.mirror.dirty):
             if (write := self.mirror.write(key)) is not None:
                 job = partial(send, self._kube, self._path(key), write)
@@ -273,7 +312,7 @@ class Supervisor:
                     late = partial(self._send_late, self._kube.patch, self._path(key))
                     self._later.put(f"label/{key}", partial(late, {"metadata": labels}))
         self.mirror.dirty.clear()
-        self.hosts.flush()
+        return self.hosts.flush() or some
 
     def _sent(self, key: str, answer: Any, refusal: Exception | None) -> None:
         if refusal is not None:

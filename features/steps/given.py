@@ -3,7 +3,8 @@
 from pytest_bdd import given
 
 from features.steps.phrases import phrase
-from features.target import NAMESPACE, ZONE_LABEL, Target
+from features.target import Target
+from features.user import NAMESPACE, ZONE_LABEL
 
 
 @given(phrase("the API of edition {edition}"))

@@ -3,7 +3,8 @@
 from pytest_bdd import then
 
 from features.steps.phrases import phrase
-from features.target import ZONE_LABEL, Target
+from features.target import Target
+from features.user import ZONE_LABEL
 
 
 @then("the request is accepted")
@@ -204,9 +205,8 @@ def _has_address(target: Target, name: str, limit: float) -> None:
 
 @then(phrase('VM "{name:q}" has {cpus:d} CPUs and {memory_mib:d} MiB of memory'))
 def _has_hardware(target: Target, name: str, cpus: int, memory_mib: int) -> None:
-    held = target.held(name)
-    assert held is not None, f"no host has VM {name}"
-    assert (held.cpus, held.memory_mib) == (cpus, memory_mib)
+    assert target.held(name) is not None, f"no host has VM {name}"
+    assert target.hardware(name) == [cpus, memory_mib]
 
 
 @then(phrase('the Node of VM "{name:q}" is the host that holds it'))

@@ -3,7 +3,8 @@
 from pytest_bdd import when
 
 from features.steps.phrases import phrase
-from features.target import NAMESPACE, ZONE_LABEL, Target
+from features.target import Target
+from features.user import NAMESPACE, ZONE_LABEL
 
 
 @when(phrase('the example manifest is applied to namespace "{namespace:q}"'))

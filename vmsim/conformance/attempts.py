@@ -56,7 +56,8 @@ class Runner:
 
     def _evidence(self, case: Case, number: int) -> dict[str, object]:
         made = made_by(self.about.name, self.options.seed, number)
-        evidence = trial.run(case, partial(self.about.open, self.options.seed), made)
+        opened = partial(self.about.open, self.options.seed)
+        evidence = trial.run(case, opened, made, self.about.case_s)
         if (left := self.about.left_behind()) and "error" not in evidence:
             evidence["error"] = {"kind": "LeftBehind", "text": "; ".join(left), "line": ""}
         return evidence

@@ -6,6 +6,7 @@ ran), 4 a target that cannot be reached or was lost, 5 a defect of vmsim, 130 in
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,12 @@ Out = Annotated[Path, typer.Option("-o", "--output", help="The folder of the rep
 Seed = Annotated[int, typer.Option(min=0, help="Of what is left to chance.")]
 Attempts = Annotated[int, typer.Option(min=1, max=10, help="Runs of a case that fails.")]
 Jobs = Annotated[int, typer.Option("-n", "--jobs", min=1, help="Cases at a time.")]
+Kubeconfig = Annotated[
+    Path | None, typer.Option(help="For the target kubernetes; by default as kubectl finds it.")
+]
+Contexts = Annotated[
+    list[str] | None, typer.Option("--context", help="Of the kubeconfig; one per edition.")
+]
 Mutants = Annotated[bool, typer.Option("--mutants", help="Judge the suite by faulty copies.")]
 DEFAULT_OUT = Path("conformance-report")
 
@@ -47,6 +54,8 @@ def conform(  # noqa: PLR0913 - one parameter per option of the command line
     jobs: Jobs = 1,
     output: Out = DEFAULT_OUT,
     mutants: Mutants = False,
+    kubeconfig: Kubeconfig = None,
+    contexts: Contexts = None,
 ) -> None:
     """Judge an implementation by the clauses of the specification, and write a report.
 
@@ -61,6 +70,10 @@ def conform(  # noqa: PLR0913 - one parameter per option of the command line
             raise typer.Exit(_run_mutants(jobs))
         from vmsim.conformance.report import Options
 
+        if kubeconfig is not None:
+            os.environ["KUBECONFIG"] = str(kubeconfig)
+        if contexts:
+            os.environ["VMSIM_CONTEXT"] = ",".join(contexts)
         names = list(dict.fromkeys(target or ["memory"]))
         options = Options(names, only or [], tag or [], level, edition, seed, attempts)
         raise typer.Exit(_run(options, output, jobs))

@@ -6,7 +6,6 @@ is known so far, and nothing that was not run is more than unknown.
 """
 
 import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -36,6 +35,7 @@ from vmsim.conformance.targets import Descriptor
 from vmsim.conformance.verdicts import RESULTS, Code
 from vmsim.conformance.working import children, done
 from vmsim.problems import BadInput, Problem, Unreachable
+from vmsim.shell import commit
 
 WRITE_EVERY_S = 3.0
 HUNG_MAX = 2
@@ -44,6 +44,7 @@ REPORT = "report.json"
 INTERRUPTED = "interrupted"
 LOST = "the target was lost: "
 DEFECT = "a defect of vmsim: "
+LEFT = "left behind on the target: "
 
 Seen = Callable[[str, CaseReport], None]
 
@@ -111,6 +112,8 @@ class Session:
         except Tampered as error:
             one.stopped = f"{DEFECT}{error}"
             one.codes.add(Code.DEFECT)
+        finally:
+            self._end(one)
         left = sorted(children() - before)
         if left:
             one.stopped = one.stopped or f"{DEFECT}processes were left behind: {left}"
@@ -125,6 +128,16 @@ class Session:
         one.hung = one.hung + 1 if found.hung else 0
         if found.lost or one.hung >= HUNG_MAX:
             raise Unreachable(found.report.reason)
+
+    def _end(self, one: Progress) -> None:
+        """Have the target put back what was changed; say what it could not."""
+        try:
+            left = one.about.end()
+        except Unreachable as error:
+            left = [str(error)] if not one.stopped else []
+        if left:
+            one.stopped = one.stopped or LEFT + "; ".join(left)
+            one.codes.add(Code.INCONCLUSIVE)
 
     def _tidy(self) -> None:
         """Take away the evidence of an attempt that was not judged any more."""
@@ -196,13 +209,3 @@ def finished(report: Report, codes: set[Code], complete: bool, why: str) -> Repo
     report.result, report.exit_code = RESULTS[code], int(code)
     report.digest = digest(report)
     return report
-
-
-def commit() -> str:
-    """The commit of the checkout that this runs from, '' outside of one."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return ""
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip()

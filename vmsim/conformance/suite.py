@@ -160,7 +160,7 @@ def digest() -> str:
     """SHA-256 of everything that decides a verdict: features, catalogue, steps, the target."""
     folder = catalogue.FOLDER
     files = [*folder.glob("*.feature"), *folder.glob("catalogue/*.yaml")]
-    files += [*folder.glob("steps/*.py"), *folder.glob("*.py")]
+    files += [*folder.glob("steps/*.py"), *folder.glob("*.py"), *folder.glob("kube/*.py")]
     total = hashlib.sha256()
     for file in sorted(files):
         total.update(f"{file.relative_to(folder).as_posix()}\0".encode())

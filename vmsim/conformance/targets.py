@@ -17,13 +17,14 @@ from backends import opened
 from features.clauses import CAPABILITIES, PLAYED
 from features.target import Target
 from vmsim import __version__
+from vmsim.conformance import kubernetes_target
 from vmsim.conformance.evidence import NotTestable
 from vmsim.conformance.suite import unknown
-from vmsim.problems import BadInput
+from vmsim.conformance.trial import CASE_LIMIT_S
+from vmsim.problems import BadInput, Unreachable
 
 GROUP = "vmsim.targets"
 OWN_HOSTS = "its hosts are its own, and each scenario needs other ones"
-LATER = "not available yet; the vSphere API profile and the kubernetes target are their own work"
 CLEAN_S = 3600.0
 ENTERING, CLOSED = "EnteringMaintenance", "Maintenance"
 
@@ -41,6 +42,8 @@ class Descriptor:
     supported), `blind` what cannot be done or seen from here (not testable), each with the reason.
     `check` raises `Unreachable`. `left_behind` lists what is still there after a case. So many
     cases as `parallel` may run at a time, because their Supervisors do not share anything.
+    `end` is called after the last case, however the run ended: it puts back what was changed and
+    lists what is there nevertheless. `case_s` is how long a case may take in real time.
     `unavailable` says why nothing can be run at all.
     """
 
@@ -52,6 +55,8 @@ class Descriptor:
     blind: Mapping[str, str] = field(default_factory=dict)
     played: tuple[str, ...] = ()
     left_behind: Callable[[], list[str]] = _no_one_left
+    end: Callable[[], list[str]] = _no_one_left
+    case_s: float = CASE_LIMIT_S
     unavailable: str = ""
     parallel: int = 1
 
@@ -141,13 +146,22 @@ def _vsphere() -> Descriptor:
 
 @contextmanager
 def _nothing(seed: int) -> Iterator[Any]:
-    raise NotTestable(LATER)
+    raise Unreachable("the cluster did not answer")
     yield
 
 
 def _kubernetes() -> Descriptor:
+    """Any controller behind a Kubernetes API; a cluster that does not answer fails the check."""
+    try:
+        return Descriptor("kubernetes", **kubernetes_target.about(kubernetes_target.found()))
+    except Unreachable as error:
+        message = str(error)
+
+    def check() -> None:
+        raise Unreachable(message)
+
     implementation = {"organization": "", "project": "", "version": ""}
-    return Descriptor("kubernetes", implementation, _nothing, unavailable=LATER)
+    return Descriptor("kubernetes", implementation, _nothing, check)
 
 
 BUILT_IN: Mapping[str, Callable[[], Descriptor]] = {

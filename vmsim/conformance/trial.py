@@ -37,7 +37,7 @@ from vmsim.conformance.verdicts import Verdict
 from vmsim.problems import Unreachable
 
 STEPS = ("features.steps.given", "features.steps.when", "features.steps.then")
-CASE_LIMIT_S = 300
+CASE_LIMIT_S = 300.0
 
 Step = Callable[..., object]
 Open = Callable[[], AbstractContextManager[Any]]
@@ -88,7 +88,9 @@ def definition(line: Line) -> Callable[[Any], object]:
     return lambda target: function(target=target, **named)
 
 
-def run(case: Case, open_target: Open, made: Mapping[str, Any]) -> dict[str, Any]:
+def run(
+    case: Case, open_target: Open, made: Mapping[str, Any], limit_s: float = CASE_LIMIT_S
+) -> dict[str, Any]:
     """The evidence of one attempt; raises only KeyboardInterrupt, never what the target raises.
 
     `made` says where it comes from: the target, the seed, the suite, the number of the attempt.
@@ -96,7 +98,7 @@ def run(case: Case, open_target: Open, made: Mapping[str, Any]) -> dict[str, Any
     steps: list[dict[str, Any]] = []
     found: dict[str, Any] = {"format": FORMAT, "case": case.id, "made": dict(made), "steps": steps}
     try:
-        with _limit(CASE_LIMIT_S), open_target() as inner:  # clean-up is within the limit, too
+        with _limit(limit_s), open_target() as inner:  # clean-up is within the limit, too
             recorder = Recorder(inner)
             for line in case.lines:
                 step: dict[str, Any] = {"keyword": line.keyword, "text": line.text, "events": []}
@@ -218,19 +220,19 @@ def hung(evidence: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def _limit(limit_s: int) -> Iterator[None]:
+def _limit(limit_s: float) -> Iterator[None]:
     """Raise `TimedOut` after this many real seconds, where signals can be used."""
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
         yield
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TimedOut(f"the case took more than {limit_s} s")
+        raise TimedOut(f"the case took more than {limit_s:g} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(limit_s)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -21,6 +21,7 @@ from vmsim.conformance.report import Attempt, CaseReport, Report, TargetReport, 
 from vmsim.conformance.session import (
     DEFECT,
     INTERRUPTED,
+    LEFT,
     LOST,
     RENDERINGS,
     REPORT,
@@ -70,7 +71,8 @@ def _of_target(
         yield f"{target.name}: not exactly the cases that were asked for"
         return
     said = judging.declared(target.capabilities)
-    if target.capabilities != judging.capabilities(said) or target.waits != judging.waits():
+    waits = judging.waits(target.waits.get("case_s", 0.0))
+    if target.capabilities != judging.capabilities(said) or target.waits != waits:
         yield f"{target.name}: the capabilities or the waits are not those of the suite"
     for case, found in zip(cases, target.cases, strict=True):
         made = partial(made_by, target.name, report.options.seed)
@@ -170,7 +172,12 @@ def _of_result(report: Report) -> Iterator[str]:
 
 
 def _code(stopped: str) -> Code:
-    starts = {INTERRUPTED: Code.INTERRUPTED, LOST: Code.UNREACHABLE, DEFECT: Code.DEFECT}
+    starts = {
+        INTERRUPTED: Code.INTERRUPTED,
+        LOST: Code.UNREACHABLE,
+        LEFT: Code.INCONCLUSIVE,
+        DEFECT: Code.DEFECT,
+    }
     return next((c for start, c in starts.items() if stopped.startswith(start)), Code.DEFECT)
 
 

@@ -1,0 +1,1 @@
+"""A Supervisor that is judged through its Kubernetes API alone."""

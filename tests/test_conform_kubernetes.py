@@ -1,0 +1,298 @@
+"""The target `kubernetes` when what is behind the kubeconfig is not as it should be.
+
+The API server here is a stub that answers with what a test gives it; tests/test_conform_kube.py has
+the real one.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from judged import options
+from typer.testing import CliRunner
+
+from features.kube import cluster as clusters
+from features.kube.refusals import reasons, warning
+from vmsim.cli import app
+from vmsim.conformance import targets
+from vmsim.conformance.session import Session
+from vmsim.conformance.verify import verify
+
+GROUP = "/apis/vmoperator.vmware.com"
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+ABOUT = "/api/v1/namespaces/kube-system/configmaps/vmsim-serve"
+runner = CliRunner()
+
+Answer = tuple[int, Any] | Callable[[], tuple[int, Any]]
+
+
+def _listed(*items: Mapping[str, Any]) -> tuple[int, Any]:
+    return 200, {"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "7"},
+                 "items": list(items)}  # fmt: skip
+
+
+def _status(code: int, message: str) -> tuple[int, Any]:
+    return code, {"kind": "Status", "reason": "", "message": message}
+
+
+def healthy() -> dict[str, Answer]:
+    """A cluster with the API of 2026-08, full rights, no Nodes and nobody who does anything."""
+    return {
+        "/readyz": (200, {}),
+        "/version": (200, {"gitVersion": "v1.36.3"}),
+        GROUP: (200, {"versions": [{"version": "v1alpha6"}]}),
+        f"{GROUP}/v1alpha6": (200, {"resources": [{"name": "virtualmachines"}]}),
+        REVIEWS: (201, {"status": {"allowed": True}}),
+        "/api/v1/nodes": _listed(),
+        ABOUT: _status(404, "not found"),
+    }
+
+
+@pytest.fixture
+def routes() -> dict[str, Answer]:
+    return healthy()
+
+
+@pytest.fixture
+def stub(
+    routes: dict[str, Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ThreadingHTTPServer]:
+    """A server that answers as `routes` say, other reads with nothing; KUBECONFIG names it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            route = routes.get(self.path.partition("?")[0], _listed())
+            code, body = route() if callable(route) else route
+            text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = _answer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(_config(f"http://127.0.0.1:{server.server_port}")))
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    monkeypatch.delenv("VMSIM_CONTEXT", raising=False)
+    monkeypatch.setattr(clusters, "ATTEMPTS", 1)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def _config(url: str) -> dict[str, Any]:
+    contexts = [{"name": name, "context": {"cluster": "it", "user": "me"}} for name in ("a", "b")]
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "a",
+        "clusters": [{"name": "it", "cluster": {"server": url}}],
+        "users": [{"name": "me", "user": {}}],
+        "contexts": contexts,
+    }
+
+
+def _conform(folder: Path, *more: str) -> tuple[int, str]:
+    words = ["conform", "--target", "kubernetes", "--only", "S-15", "-o", str(folder / "out")]
+    found = runner.invoke(app, [*words, *more])
+    return found.exit_code, found.output
+
+
+def _nothing_behind(routes: dict[str, Answer]) -> None:
+    routes[GROUP] = _status(404, "the server could not find the requested resource")
+
+
+def _other_versions(routes: dict[str, Answer]) -> None:
+    routes[GROUP] = (200, {"versions": [{"version": "v2"}]})
+
+
+def _no_rights(routes: dict[str, Answer]) -> None:
+    routes[REVIEWS] = (201, {"status": {"allowed": False}})
+
+
+def _forbidden(routes: dict[str, Answer]) -> None:
+    routes[GROUP] = _status(403, "no")
+
+
+def _odd_speed(routes: dict[str, Answer]) -> None:
+    routes[ABOUT] = (200, {"data": {"speed": "fast"}})
+
+
+@pytest.mark.parametrize(
+    ("breaks", "words"),
+    [
+        (_nothing_behind, ("has no API group vmoperator.vmware.com",)),
+        (_other_versions, ("serves v2, none of v1alpha1, v1alpha6",)),
+        (_no_rights, ("may not create namespaces", "may not patch virtualmachines")),
+        (_forbidden, ("a kubeconfig of an administrator",)),
+        (_odd_speed, ("ConfigMap kube-system/vmsim-serve: data.speed: speed is 'fast'",)),
+    ],
+)
+def test_cluster_that_cannot_be_judged_is_wrong_usage(
+    breaks: Callable[[dict[str, Answer]], None], words: tuple[str, ...],
+    routes: dict[str, Answer], stub: object, tmp_path: Path,
+) -> None:  # fmt: skip
+    breaks(routes)
+    code, text = _conform(tmp_path)
+    assert code == 2, text
+    assert all(word in text for word in words), text
+
+
+def test_context_that_does_not_exist_is_wrong_usage(stub: object, tmp_path: Path) -> None:
+    code, text = _conform(tmp_path, "--context", "nowhere")
+    assert code == 2 and "the kubeconfig cannot be used" in text
+
+
+def test_contexts_of_the_same_edition_are_wrong_usage(stub: object, tmp_path: Path) -> None:
+    code, text = _conform(tmp_path, "--context", "a", "--context", "b")
+    assert code == 2 and "b and a have both 2026-08" in text
+
+
+def test_cluster_that_is_not_there_leaves_a_report(
+    stub: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    stub.shutdown()
+    stub.server_close()
+    code, text = _conform(tmp_path)
+    assert code == 4 and "does not answer" in text
+    assert _report(tmp_path)["complete"] is False
+    assert verify(tmp_path / "out") == []
+
+
+def test_server_that_speaks_something_else_cannot_be_reached(
+    routes: dict[str, Answer], stub: object, tmp_path: Path
+) -> None:
+    routes["/version"] = (200, "<html>")
+    code, text = _conform(tmp_path)
+    assert code == 4 and "does not answer as Kubernetes does" in text
+
+
+def test_garbage_in_the_middle_is_never_a_verdict_on_the_controller(
+    routes: dict[str, Answer], stub: object, tmp_path: Path
+) -> None:
+    routes["/api/v1/namespaces"] = lambda: (201, "<html>")
+    code, text = _conform(tmp_path)
+    found = _report(tmp_path)["targets"][0]
+    assert code == 3, text
+    assert {case["verdict"] for case in found["cases"] if case["edition"] == "2026-08"} == {
+        "unknown"
+    }
+    assert verify(tmp_path / "out") == []
+
+
+def test_edition_that_the_cluster_has_not_is_not_supported(
+    routes: dict[str, Answer], stub: object, tmp_path: Path
+) -> None:
+    code, _ = _conform(tmp_path, "--edition", "2023-03")
+    cases = _report(tmp_path)["targets"][0]["cases"]
+    assert code == 3
+    assert {case["verdict"] for case in cases} == {"not supported"}
+    assert "the API is of edition 2026-08, not 2023-03" in cases[0]["reason"]
+
+
+def test_server_that_dies_in_the_middle_is_lost(
+    routes: dict[str, Answer], stub: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    def die() -> tuple[int, Any]:
+        stub.shutdown()
+        stub.server_close()
+        return 500, {}
+
+    routes["/api/v1/namespaces"] = die
+    code, _ = _conform(tmp_path)
+    found = _report(tmp_path)
+    assert code == 4
+    assert found["complete"] is False and "lost" in found["incomplete"]
+    assert verify(tmp_path / "out") == []
+
+
+def test_server_that_hangs_in_the_middle_is_given_up(
+    routes: dict[str, Answer], stub: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "READ_S", 0.2)
+
+    def hang() -> tuple[int, Any]:
+        time.sleep(1.0)
+        return 200, {}
+
+    routes["/api/v1/namespaces"] = hang
+    code, text = _conform(tmp_path)
+    assert code == 4 and "does not answer" in text
+
+
+def test_who_it_is_and_what_it_cannot_show_is_in_the_report(
+    routes: dict[str, Answer], stub: object, tmp_path: Path
+) -> None:
+    told = {"implementation": "acme", "version": "2.1", "commit": "abc", "speed": "60"}
+    routes[ABOUT] = (200, {"data": told})
+    found = targets.target("kubernetes")
+    expected = {"project": "acme", "version": "2.1", "commit": "abc", "edition": "2026-08"}
+    assert dict(found.implementation) == {
+        "organization": "", **expected, "speed": "60", "kubernetes": "v1.36.3"
+    }  # fmt: skip
+    assert set(found.blind) == {"host-failure", "new-hosts"}
+    assert found.case_s > 300
+
+
+def test_what_was_left_behind_ends_the_run_as_inconclusive(
+    routes: dict[str, Answer], stub: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmsim.conformance.kubernetes_target.END_S", 0.1)
+    about = targets.target("kubernetes")
+    labels = {"vmsim.dev/conform": "0"}
+    routes["/api/v1/namespaces"] = _listed({"metadata": {"name": "conform-0-demo",
+                                                         "labels": labels}})  # fmt: skip
+    wanted = options("S-15", targets=["kubernetes"], edition="2023-03")
+    report = Session(wanted, tmp_path / "out").run([about])
+    assert report.exit_code == 3 and not report.complete
+    assert report.incomplete == "left behind on the target: /api/v1/namespaces/conform-0-demo"
+    assert verify(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (
+            'VirtualMachine.vmoperator.vmware.com "db" is invalid: spec.powerState: Unsupported '
+            'value: "x": supported values: "PoweredOn"',
+            ['spec.powerState: Unsupported value: "x": supported values: "PoweredOn"'],
+        ),
+        (
+            'admission webhook "w" denied the request: [spec.image: Required value, '
+            "metadata.labels[topology.kubernetes.io/zone]: Forbidden: field is immutable]",
+            ["spec.image: Required value",
+             "metadata.labels[topology.kubernetes.io/zone]: Forbidden: field is immutable"],
+        ),
+        (
+            'strict decoding error: unknown field "spec.colour", unknown field "spec.size"',
+            ["spec.colour: unknown field", "spec.size: unknown field"],
+        ),
+        ('namespaces "a" not found', ['metadata.namespace: Not found: "a"']),
+        ("something else", ["something else"]),
+    ],
+)  # fmt: skip
+def test_fields_are_found_in_any_refusal(message: str, expected: list[str]) -> None:
+    assert reasons(message) == expected
+
+
+def test_warning_is_read_from_its_header() -> None:
+    assert warning('299 - "a \\"b\\" c"') == 'a "b" c'
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "out" / "report.json").read_bytes())
+    return found
