@@ -152,13 +152,13 @@ def counts(clauses: Sequence[ClauseReport]) -> dict[str, int]:
     return {verdict.value: found.get(verdict.value, 0) for verdict in Verdict}
 
 
-def waits(case_s: float = CASE_LIMIT_S) -> dict[str, float]:
+def waits(case_s: float = 0.0) -> dict[str, float]:
     """Every wait that is not written in a scenario, with its limit in seconds."""
     limits = Timeouts()
     return {
         "running_s": limits.running_s,
         "maintenance_s": limits.maintenance_s,
-        "case_s": case_s,
+        "case_s": case_s or CASE_LIMIT_S,
     }
 
 

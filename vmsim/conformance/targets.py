@@ -20,7 +20,6 @@ from vmsim import __version__
 from vmsim.conformance import kubernetes_target
 from vmsim.conformance.evidence import NotTestable
 from vmsim.conformance.suite import unknown
-from vmsim.conformance.trial import CASE_LIMIT_S
 from vmsim.problems import BadInput, Unreachable
 
 GROUP = "vmsim.targets"
@@ -43,7 +42,8 @@ class Descriptor:
     `check` raises `Unreachable`. `left_behind` lists what is still there after a case. So many
     cases as `parallel` may run at a time, because their Supervisors do not share anything.
     `end` is called after the last case, however the run ended: it puts back what was changed and
-    lists what is there nevertheless. `case_s` is how long a case may take in real time.
+    lists what is there nevertheless. `case_s` is how long a case may take in real time (0: as
+    long as the suite allows).
     `unavailable` says why nothing can be run at all.
     """
 
@@ -56,7 +56,7 @@ class Descriptor:
     played: tuple[str, ...] = ()
     left_behind: Callable[[], list[str]] = _no_one_left
     end: Callable[[], list[str]] = _no_one_left
-    case_s: float = CASE_LIMIT_S
+    case_s: float = 0.0
     unavailable: str = ""
     parallel: int = 1
 

@@ -89,7 +89,7 @@ def definition(line: Line) -> Callable[[Any], object]:
 
 
 def run(
-    case: Case, open_target: Open, made: Mapping[str, Any], limit_s: float = CASE_LIMIT_S
+    case: Case, open_target: Open, made: Mapping[str, Any], limit_s: float = 0.0
 ) -> dict[str, Any]:
     """The evidence of one attempt; raises only KeyboardInterrupt, never what the target raises.
 
@@ -98,7 +98,10 @@ def run(
     steps: list[dict[str, Any]] = []
     found: dict[str, Any] = {"format": FORMAT, "case": case.id, "made": dict(made), "steps": steps}
     try:
-        with _limit(limit_s), open_target() as inner:  # clean-up is within the limit, too
+        with (
+            _limit(limit_s or CASE_LIMIT_S),
+            open_target() as inner,
+        ):  # clean-up is within the limit, too
             recorder = Recorder(inner)
             for line in case.lines:
                 step: dict[str, Any] = {"keyword": line.keyword, "text": line.text, "events": []}
