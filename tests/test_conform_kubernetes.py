@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from features.kube import cluster as clusters
 from features.kube.refusals import reasons, warning
 from vmsim.cli import app
-from vmsim.conformance import targets
+from vmsim.conformance import kubernetes_target, targets
 from vmsim.conformance.session import Session
 from vmsim.conformance.verify import verify
 
@@ -89,6 +89,7 @@ def stub(
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.delenv("VMSIM_CONTEXT", raising=False)
     monkeypatch.setattr(clusters, "ATTEMPTS", 1)
+    monkeypatch.setattr(kubernetes_target, "END_S", 0.1)
     yield server
     server.shutdown()
     server.server_close()
@@ -251,7 +252,6 @@ def test_who_it_is_and_what_it_cannot_show_is_in_the_report(
 def test_what_was_left_behind_ends_the_run_as_inconclusive(
     routes: dict[str, Answer], stub: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vmsim.conformance.kubernetes_target.END_S", 0.1)
     about = targets.target("kubernetes")
     labels = {"vmsim.dev/conform": "0"}
     routes["/api/v1/namespaces"] = _listed({"metadata": {"name": "conform-0-demo",
