@@ -221,8 +221,8 @@ def test_shipped_scenarios_are_found_by_name() -> None:
 
 
 HEAVY = {
-    "joblib", "kubernetes", "matplotlib", "numpy", "pyVmomi", "pyarrow", "pydantic", "scipy",
-    "simpy", "yaml",
+    "joblib", "kubernetes", "numpy", "pyVmomi", "pyarrow", "pydantic", "scipy", "simpy",
+    "vl_convert", "yaml",
 }  # fmt: skip
 """Packages of other people that take a while to import."""
 

@@ -1,6 +1,8 @@
-"""The report is one offline file whose first words are the answer."""
+"""The report is one offline file whose first words are the answer; its figures can be asked."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,50 @@ from backends import opened
 from vmsim.cli import app
 from vmsim.loading import load
 from vmsim.running import How, run
-from vmsim.whatif.history import history
+from vmsim.whatif import design, working
+from vmsim.whatif.design import Cell, Design, suite
+from vmsim.whatif.figures import POINTS_SHOWN, thinned
+from vmsim.whatif.history import Level, history
+from vmsim.whatif.statistics import Figure
+from vmsim.whatif.variants import Variant, Variants, front, heat, of_folder
+from vmsim.whatif.working import Engine, Work
 
-pytest.importorskip("matplotlib", reason="the extra report is not installed")
+pytest.importorskip("vl_convert", reason="the extra report is not installed")
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FIGURES = ("hosts", "vms", "use", "waiting", "fragmentation", "downtimes")
+ASK = """
+<script>
+const later = (test, then) => test() ? then() : setTimeout(() => later(test, then), 50);
+later(() => Number(document.body.dataset.drawn) === COUNT, () => {
+  const chart = document.querySelector("#run1-hosts");
+  const say = (name, value) => { document.documentElement.dataset[name] = value; };
+  say("drawn", document.body.dataset.drawn);
+  const bar = chart.querySelector(".role-mark path"), box = bar.getBoundingClientRect();
+  const at = {clientX: box.x + box.width / 2, clientY: box.y + box.height / 2, bubbles: true};
+  const axis = () => [...chart.querySelectorAll(".role-axis-label text")].map(
+    (one) => one.textContent).join(" ");
+  const ink = () => getComputedStyle(chart.querySelector(".role-axis-label text")).fill;
+  say("ink", ink());
+  say("paper", getComputedStyle(document.body).backgroundColor);
+  const named = chart.querySelector("svg").closest("[aria-label]");
+  say("label", named.getAttribute("aria-label"));
+  say("role", named.getAttribute("role"));
+  say("over", document.documentElement.scrollWidth - innerWidth);
+  say("before", axis());
+  for (const kind of ["pointerover", "pointermove", "mousemove"])
+    bar.dispatchEvent(new PointerEvent(kind, at));
+  bar.dispatchEvent(new WheelEvent("wheel",
+    {...at, deltaY: -300, shiftKey: true, cancelable: true}));
+  setTimeout(() => {
+    const tip = document.querySelector("#vg-tooltip-element.visible");
+    say("tip", tip ? tip.textContent : "");
+    say("after", axis());
+  }, 500);
+});
+</script>
+"""
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +65,108 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_report_answers_first_and_needs_no_network(trace: Path, tmp_path: Path) -> None:
-    out = tmp_path / "report.html"
-    result = CliRunner().invoke(app, ["report", str(trace), "-o", str(out)])
-    text = out.read_text()
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep over two factors."""
+    folder = tmp_path_factory.mktemp("sweep")
+    scenario = load(SCENARIOS / "gpu-stranded.yaml").resolved
+    cells = [
+        Cell({
+            "host": "esx-1",
+            "policies.retry.longest": longest,
+            "policies.retry.wakeOnCapacity": wakes,
+        })
+        for longest in ("60s", "1000s") for wakes in (False, True)
+    ]  # fmt: skip
+    made = Design(scenario, cells, 2, 1, "retry-policy", 8, suite())
+    design.write(made, folder / "plan.json")
+    working.run(Work(made, folder, opened), Engine("serial"), made.shards())
+    return folder
 
+
+@pytest.fixture(scope="module")
+def page(trace: Path, swept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("page") / "report.html"
+    result = CliRunner().invoke(app, ["report", str(trace), str(swept), "-o", str(out)])
     assert result.exit_code == 0, result.output
+    return out
+
+
+def test_report_answers_first_and_needs_no_network(page: Path) -> None:
+    text = page.read_text()
+
     assert text.index("the longest was demo/trainer for 2.2 h") < text.index("<figure")
-    assert not re.search(r"(src|href)=\"https?:|@import|<script|<link", text)
-    assert text.count('role="img" aria-label=') == text.count("<svg") == 4
+    assert not re.search(r"(src|href)=\"?https?:|@import|<link", text)
+    names = [*(f"run1-{name}" for name in FIGURES), "sweep1-variants", "sweep1-heat"]
+    assert [
+        name for name in names if f"<div class=chart id={name!r}".replace("'", '"') in text
+    ] == (names)
     assert len(text) < 3e6
+
+
+def shown(page: Path, folder: Path, scheme: int, width: int = 1100) -> dict[str, str]:
+    """What the page says of itself in a browser without a network; scheme 0 is dark, 1 light."""
+    text = page.read_text()
+    count = text.count("<div class=chart")
+    asked = folder / "page.html"
+    asked.write_text(text.rpartition("</body>")[0] + ASK.replace("COUNT", str(count)))
+    done = subprocess.run(
+        [
+            str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu",
+            f"--window-size={width},3000", "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--blink-settings=preferredColorScheme={scheme}", "--virtual-time-budget=20000",
+            f"--user-data-dir={folder / 'profile'}", "--dump-dom", f"file://{asked}",
+        ],
+        capture_output=True, text=True, timeout=90, check=True,
+    )  # fmt: skip
+    root = re.search(r"<html([^>]*)>", done.stdout)
+    assert root is not None
+    return dict(re.findall(r'data-(\w+)="([^"]*)"', root.group(1)))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_figures_answer_the_pointer_in_a_browser(page: Path, tmp_path: Path) -> None:
+    said = shown(page, tmp_path, scheme=1)
+
+    assert said["drawn"] == str(page.read_text().count("<div class=chart"))
+    assert said["label"] == "States of 3 of 3 hosts over time."
+    assert said["role"] == "graphics-document"
+    assert "esx-1" in said["tip"] and "state" in said["tip"]
+    assert said["before"] != said["after"], "shift and the wheel zoom"
+    assert (said["ink"], said["paper"]) == ("rgb(34, 34, 34)", "rgb(255, 255, 255)")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_page_is_light_on_dark_and_fits_a_narrow_screen(page: Path, tmp_path: Path) -> None:
+    said = shown(page, tmp_path, scheme=0, width=500)
+
+    assert (said["ink"], said["paper"]) == ("rgb(221, 221, 221)", "rgb(24, 24, 24)")
+    assert int(said["over"]) <= 0
+
+
+def test_every_figure_has_its_sentence_and_its_table_for_a_screen_reader(page: Path) -> None:
+    text = page.read_text()
+    count = text.count("<figure>")
+    charts = re.findall(
+        r'<div class=chart id="[^"]+" tabindex=0 role=group aria-label="([^"]+)"', text
+    )
+    assert len(charts) == count
+    assert all(sentence.endswith(".") for sentence in charts)
+    assert text.count("<summary>The figures as a table</summary>") == count
+
+
+def test_files_for_slides_and_for_other_tools(trace: Path, swept: Path, tmp_path: Path) -> None:
+    command = ["report", str(trace), str(swept), "-o", str(tmp_path / "r.html")]
+    done = CliRunner().invoke(app, [*command, "--export", str(tmp_path / "out")])
+
+    assert done.exit_code == 0, done.output
+    there = {path.name for path in (tmp_path / "out").iterdir()}
+    for name in (*(f"run1-{name}" for name in FIGURES), "sweep1-heat", "sweep1-pareto"):
+        assert {f"{name}.svg", f"{name}.png"} <= there
+    assert (tmp_path / "out" / "run1-hosts.png").read_bytes().startswith(b"\x89PNG")
+    head, first = (tmp_path / "out" / "run1-incidents.csv").read_text().splitlines()[:2]
+    assert head.startswith("vm,class_name,cause,host,began_s")
+    assert first.startswith("demo/trainer,gpu,Evacuation,esx-1,")
 
 
 def test_states_of_a_vm_follow_each_other_without_gaps(trace: Path) -> None:
@@ -45,6 +178,81 @@ def test_states_of_a_vm_follow_each_other_without_gaps(trace: Path) -> None:
     states = [state for _, _, state in found.vms["demo/trainer"].segments]
     assert states[:3] == ["starting", "booting", "running"]
     assert states[-4:] == ["waiting", "starting", "booting", "running"]
+
+
+def test_long_level_keeps_its_extremes() -> None:
+    level = Level([float(at) for at in range(100_000)], [float(at % 97) for at in range(100_000)])
+    level.values[77_777] = 1e6
+
+    points = thinned(level)
+
+    assert len(points) <= POINTS_SHOWN + 2
+    assert points == sorted(points)
+    assert (77_777.0, 1e6) in points
+
+
+def test_thousand_vms_make_a_page_below_three_megabytes(tmp_path: Path) -> None:
+    """A month of failures of 40 hosts with 1,000 VMs."""
+    text = (SCENARIOS / "year-of-failures.yaml").read_text()
+    assert "duration: 365d" in text
+    large = text.replace("duration: 365d", "duration: 30d")
+    large = re.sub(r"count: \d+", "count: 20", large, count=2)
+    large = re.sub(r"(workload:.*?count:) \d+", r"\1 1000", large, count=1, flags=re.S)
+    large = large.replace("memory: 64Gi", "memory: 256Gi")
+    path = tmp_path / "large.yaml"
+    path.write_text(large.replace("manifests/", f"{SCENARIOS}/manifests/"))
+    trace = tmp_path / "large.jsonl"
+    run(load(path), How(trace=trace), opened)
+    out = tmp_path / "r.html"
+
+    done = CliRunner().invoke(app, ["report", str(trace), "-o", str(out)])
+
+    assert done.exit_code == 0, done.output
+    assert "of 1000 VMs" in out.read_text()
+    assert out.stat().st_size < 3e6
+
+
+def variants(*pairs: tuple[float, float], metric: str = "downtime_s") -> Variants:
+    """Variants a=0, a=1, ... with these two figures."""
+    found = [
+        Variant({"a": str(n), "b": str(n % 2)}, Figure(x, x, x, 1), Figure(y, y, y, 1))
+        for n, (x, y) in enumerate(pairs)
+    ]
+    return Variants(Design({"metadata": {"name": "s"}}, [], 1), found, metric, "retries")
+
+
+def test_front_is_what_no_other_variant_beats_in_both() -> None:
+    low = variants((1, 9), (2, 5), (2, 6), (3, 5), (4, 1), (4, 1))
+    assert [one.settings["a"] for one in front(low)] == ["0", "1", "4", "5"]
+    high = variants((1, 1), (2, 5), (3, 5), (3, 9), metric="running")
+    assert [one.settings["a"] for one in front(high)] == ["2", "0"]
+
+
+def test_heat_map_averages_over_the_other_factors(swept: Path) -> None:
+    table = heat(of_folder(swept)).table
+    assert table[0] == ["policies.retry.longest", "policies.retry.wakeOnCapacity", "retry_worst_s"]
+    assert [row[:2] for row in table[1:]] == [
+        [longest, wakes] for longest in ("60s", "1000s") for wakes in ("false", "true")
+    ]
+    assert all(row[2] == 0 for row in table[1:] if row[1] == "true")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{swept}", "--metric", "joy"], "there is no metric joy"),
+        (["{trace}", "--export", "{trace}"], "cannot write"),
+        (["{folder}"], "plan.json"),
+    ],
+)
+def test_what_cannot_be_reported_is_bad_input(
+    words: list[str], message: str, trace: Path, swept: Path, tmp_path: Path
+) -> None:
+    places = {"swept": str(swept), "trace": str(trace), "folder": str(tmp_path)}
+    command = ["report", "-o", str(tmp_path / "r.html"), *(word.format(**places) for word in words)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 2
+    assert message in done.output
 
 
 def test_what_is_no_trace_is_bad_input(tmp_path: Path) -> None:

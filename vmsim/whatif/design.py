@@ -31,7 +31,7 @@ class Cell(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
 
     def __str__(self) -> str:
-        return ", ".join(f"{path}={_shown(value)}" for path, value in self.settings.items())
+        return ", ".join(f"{path}={shown(value)}" for path, value in self.settings.items())
 
 
 class Shard(msgspec.Struct, frozen=True):
@@ -183,5 +183,6 @@ def read(path: Path) -> Design:
     return found
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value of a setting as text."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,21 +1,20 @@
-"""The figures of a report, drawn by matplotlib as SVG text.
+"""Which figures does a run have?
 
-Colours are those of Okabe and Ito, which people with colour blindness can tell apart; every figure
-has a sentence that says what it shows. Long runs show the VMs with the most downtime only.
+Hosts and VMs over time, what is used and who waits, the room that nothing fits in, and how long
+VMs were down. Colours are those of Okabe and Ito, which people with colour blindness can tell
+apart. Long runs show the VMs with the most downtime only, and levels at their extremes.
 """
 
-import io
-import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from vmsim.whatif.history import History, Lane
-from vmsim.whatif.metrics import downtimes
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from vmsim.whatif.drawing import ROW_PX, ZOOM, Picture, charted, quantity, word
+from vmsim.whatif.history import History, Lane, Level
+from vmsim.whatif.metrics import downtimes, quantile
 
 LANES_SHOWN = 40
+SEGMENTS_SHOWN = 8_000
+POINTS_SHOWN = 1_000
 HOUR_S = 3600.0
 COLOURS = {
     "Up": "#009E73", "EnteringMaintenance": "#F0E442", "Maintenance": "#E69F00",
@@ -23,81 +22,145 @@ COLOURS = {
     "pending": "#999999", "starting": "#56B4E9", "booting": "#0072B2", "running": "#009E73",
     "migrating": "#F0E442", "waiting": "#D55E00", "off": "#E69F00",
 }  # fmt: skip
+OTHER = "#999999"
+LINES = ["#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"]
+HOURS = "simulated hours"
 
 
-def svg(figure: "Figure", sentence: str) -> str:
-    """The figure as SVG that a screen reader announces with the sentence."""
-    text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    body = text.getvalue()
-    body = body[body.index("<svg") :]
-    label = sentence.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    body = re.sub(r'width="[0-9.]+pt" height="[0-9.]+pt"', "", body, count=1)
-    return body.replace("<svg", f'<svg role="img" aria-label="{label}" tabindex="0"', 1)
+def pictures(run: History) -> list[Picture]:
+    """All figures of a run."""
+    hosts = list(run.hosts.items())[:LANES_SHOWN]
+    vms = worst_lanes(run)
+    free = {
+        "vCPUs beside too little memory": run.stranded_cpu,
+        "memory beside too few vCPUs": run.stranded_memory,
+        "hosts without a VM": run.empty_hosts,
+    }
+    most = int(max(run.waiting.values, default=0))
+    return [
+        lanes("hosts", hosts, f"States of {len(hosts)} of {len(run.hosts)} hosts over time"),
+        lanes("vms", vms, f"States of {len(vms)} of {len(run.vms)} VMs over time, most downtime "
+              "first"),
+        levels("use", {"vCPUs": run.cpu, "memory": run.memory}, "used, % of open hosts",
+               "How much of the open hosts is used over time"),
+        levels("waiting", {"VMs": run.waiting}, "VMs that wait",
+               f"VMs that wait for a host over time; at most {most} at once", 1.0),
+        levels("fragmentation", free, "%",
+               "Room that nothing fits in, and empty hosts, as shares of the open hosts"),
+        distribution([run]),
+    ]  # fmt: skip
 
 
-def lanes(found: Sequence[tuple[str, Lane]], title: str) -> "Figure":
+def lanes(name: str, found: Sequence[tuple[str, Lane]], sentence: str) -> Picture:
     """Bars of states over time, one lane for each name."""
-    figure, axes = _axes(0.8 + 0.22 * len(found))
-    used: dict[str, None] = {}
-    for row, (_, lane) in enumerate(found):
-        for state in dict.fromkeys(item for _, _, item in lane.segments):
-            used[state] = None
-            spans = [
-                (begin / HOUR_S, (end - begin) / HOUR_S)
-                for begin, end, item in lane.segments
-                if item == state
-            ]
-            axes.broken_barh(spans, (row - 0.4, 0.8), facecolors=COLOURS.get(state, "#999999"))
-    axes.set_yticks(range(len(found)), [name for name, _ in found])
-    axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.margins(x=0)
-    _legend(axes, list(used))
-    return _done(figure, axes, title)
+    rows = list(_segments(found))
+    used = [state for state in COLOURS if any(row["state"] == state for row in rows)]
+    used += sorted({row["state"] for row in rows} - set(COLOURS))
+    colours = {"domain": used, "range": [COLOURS.get(state, OTHER) for state in used]}
+    encoding = {
+        "y": word("name", "", sort=[lane for lane, _ in found], axis={"title": None}),
+        "x": quantity("from", HOURS, scale={"nice": False}),
+        "x2": {"field": "to"},
+        "color": word("state", "", scale=colours),
+        "tooltip": [word("name", "name"), word("state", "state"),
+                    quantity("from", "from, h", format=".4~f"),
+                    quantity("to", "to, h", format=".4~f")],
+    }  # fmt: skip
+    spec = charted(
+        {"hosts": "Hosts", "vms": "VMs"}[name], rows,
+        mark={"type": "bar", "height": {"band": 0.8}, "clip": True}, encoding=encoding,
+        params=ZOOM, height=ROW_PX * max(len(found), 1),
+    )  # fmt: skip
+    table: list[list[Any]] = [["name", "state", "from, h", "to, h"]]
+    table += [list(row.values()) for row in rows]
+    return Picture(name, sentence + ".", spec, table)
 
 
-def _legend(axes: Any, states: Sequence[str]) -> None:
-    from matplotlib.patches import Patch
-
-    patches = [Patch(color=COLOURS.get(state, "#999999"), label=state) for state in states]
-    axes.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-
-
-def levels(run: History) -> "Figure":
-    """What is used of the open hosts, and how many VMs wait, over time."""
-    figure, axes = _axes(2.6)
-    for name, level, colour in (("vCPUs", run.cpu, "#0072B2"), ("memory", run.memory, "#E69F00")):
-        hours = [time_s / HOUR_S for time_s in level.times_s]
-        axes.step(hours, [100 * value for value in level.values], where="post", label=name,
-                  color=colour)  # fmt: skip
-    axes.set_ylabel("used, %")
-    axes.set_ylim(0, None)
-    other = axes.twinx()
-    hours = [time_s / HOUR_S for time_s in run.waiting.times_s]
-    other.step(hours, run.waiting.values, where="post", color="#D55E00", linestyle="--")
-    other.set_ylabel("VMs that wait (dashed)")
-    other.yaxis.get_major_locator().set_params(integer=True)
-    other.set_ylim(0, max([*run.waiting.values, 1]) * 1.1)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.08, 1.0), frameon=False)
-    return _done(figure, axes, "What is used, and who waits")
+def _segments(found: Sequence[tuple[str, Lane]]) -> Iterator[dict[str, Any]]:
+    left = SEGMENTS_SHOWN
+    for name, lane in found:
+        for begin_s, end_s, state in lane.segments[:left]:
+            hours = (round(begin_s / HOUR_S, 5), round(end_s / HOUR_S, 5))
+            yield {"name": name, "state": state, "from": hours[0], "to": hours[1]}
+        left = max(0, left - len(lane.segments))
 
 
-def distribution(runs: Sequence[History]) -> "Figure":
-    """How long downtimes were: share of them not longer than."""
-    figure, axes = _axes(2.6)
+def levels(
+    name: str, found: dict[str, Level], unit: str, sentence: str, scale: float = 100.0
+) -> Picture:
+    """Figures that change in steps, over time."""
+    rows = [
+        {"name": line, "at": round(at_s / HOUR_S, 5), "value": round(scale * value, 4)}
+        for line, level in found.items()
+        for at_s, value in thinned(level)
+    ]
+    encoding = {
+        "x": quantity("at", HOURS, scale={"nice": False}),
+        "y": quantity("value", unit, axis={"tickMinStep": 1}),
+        "color": word("name", "", scale={"domain": list(found), "range": LINES}),
+        "strokeDash": word("name", "", scale={"domain": list(found)}),
+        "tooltip": [word("name", "what"), quantity("at", "at, h", format=".4~f"),
+                    quantity("value", unit, format=".4~")],
+    }  # fmt: skip
+    mark = {"type": "line", "interpolate": "step-after", "clip": True,
+            "point": {"opacity": 0, "size": 60}}  # fmt: skip
+    title = {"use": "What is used", "waiting": "Who waits", "fragmentation": "What is stranded"}
+    spec = charted(title[name], rows, mark=mark, encoding=encoding, params=ZOOM, height=160)
+    table: list[list[Any]] = [["what", "at, h", unit], *(list(row.values()) for row in rows)]
+    return Picture(name, sentence + ".", spec, table)
+
+
+def thinned(level: Level) -> list[tuple[float, float]]:
+    """The points of a level; of a long one the least and the largest in each part of the time."""
+    points = list(zip(level.times_s, level.values, strict=True))
+    if len(points) <= POINTS_SHOWN:
+        return points
+    width_s = points[-1][0] / (POINTS_SHOWN / 2) or 1.0
+    parts: dict[int, list[tuple[float, float]]] = {}
+    for point in points:
+        parts.setdefault(int(point[0] / width_s), []).append(point)
+    kept = {points[0], points[-1]}
+    for part in parts.values():
+        kept |= {min(part, key=lambda one: one[1]), max(part, key=lambda one: one[1])}
+    return sorted(kept)
+
+
+def distribution(runs: Sequence[History]) -> Picture:
+    """How long downtimes were: the share of them that were not longer."""
+    rows: list[dict[str, Any]] = []
+    table: list[list[Any]] = [
+        ["run", "downtimes", "P50, min", "P95, min", "P99, min", "longest, min"]
+    ]
     for run in runs:
         lengths = sorted(item.lasted_s / 60.0 for item in downtimes(run.ledger))
-        if lengths:
-            shares = [100 * (number + 1) / len(lengths) for number in range(len(lengths))]
-            axes.step([0, *lengths], [0, *shares], where="post", marker=".", label=run.name)
-    axes.set_ylabel("downtimes not longer, %")
-    axes.set_ylim(0, 102)
-    axes.set_xlim(0, None)
-    if axes.lines:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-    made = _done(figure, axes, "How long VMs were down")
-    axes.set_xlabel("minutes")
-    return made
+        steps = lengths[:: max(1, len(lengths) // POINTS_SHOWN)]
+        rows.append({"run": run.name, "minutes": 0.0, "share": 0.0})
+        rows += [
+            {"run": run.name, "minutes": round(length, 4), "share": round(100 * share, 3)}
+            for length, share in zip(steps, _shares(len(lengths), len(steps)), strict=True)
+        ]
+        levels_ = [quantile(lengths, level) for level in (0.5, 0.95, 0.99, 1.0)]
+        table.append([run.name, len(lengths), *levels_])
+    encoding = {
+        "x": quantity("minutes", "minutes", scale={"nice": False}),
+        "y": quantity("share", "downtimes not longer, %", scale={"domain": [0, 100]}),
+        "color": word("run", "", scale={"range": LINES}),
+        "tooltip": [word("run", "run"), quantity("minutes", "minutes", format=".4~"),
+                    quantity("share", "not longer, %", format=".3~f")],
+    }  # fmt: skip
+    mark = {"type": "line", "interpolate": "step-after", "point": {"size": 20}, "clip": True}
+    spec = charted("How long VMs were down", rows, mark=mark, encoding=encoding, params=ZOOM,
+                   height=180)  # fmt: skip
+    said = "; ".join(
+        f"{line[0]}: {line[1]}, half not over {line[2]:.3g} min, 95 % not over {line[3]:.3g} min"
+        for line in table[1:]
+    )
+    return Picture("downtimes", f"Distribution of downtimes. {said}.", spec, table)
+
+
+def _shares(count: int, shown: int) -> list[float]:
+    step = max(1, count // POINTS_SHOWN)
+    return [min(1.0, (number * step + 1) / count) for number in range(shown)]
 
 
 def worst_lanes(run: History) -> list[tuple[str, Lane]]:
@@ -107,18 +170,3 @@ def worst_lanes(run: History) -> list[tuple[str, Lane]]:
         lost[item.vm] = lost.get(item.vm, 0.0) + item.lasted_s
     key = sorted(run.vms, key=lambda name: (-lost.get(name, 0.0), -len(run.vms[name].segments)))
     return [(name, run.vms[name]) for name in key[:LANES_SHOWN]]
-
-
-def _axes(height: float) -> tuple["Figure", Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10.0, height), layout="constrained")
-    return figure, figure.subplots()
-
-
-def _done(figure: "Figure", axes: Any, title: str) -> "Figure":
-    axes.set_title(title, loc="left")
-    axes.set_xlabel("simulated hours")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    return figure

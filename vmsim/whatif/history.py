@@ -72,6 +72,10 @@ class History:
     waiting: Level = field(default_factory=Level)
     cpu: Level = field(default_factory=Level)
     memory: Level = field(default_factory=Level)
+    stranded_cpu: Level = field(default_factory=Level)
+    stranded_memory: Level = field(default_factory=Level)
+    empty_hosts: Level = field(default_factory=Level)
+    _total: object = None
 
     @property
     def name(self) -> str:
@@ -107,8 +111,16 @@ class History:
 
     def _levels(self, now_s: float) -> None:
         self.waiting.put(now_s, float(self.ledger.waiting_now))
-        self.cpu.put(now_s, self.ledger.capacity.now("used_cpu", "all_cpu"))
-        self.memory.put(now_s, self.ledger.capacity.now("used_mem", "all_mem"))
+        total = self.ledger.capacity.total
+        if total is self._total:
+            return
+        self._total = total
+        share = self.ledger.capacity.now
+        self.cpu.put(now_s, share("used_cpu", "all_cpu"))
+        self.memory.put(now_s, share("used_mem", "all_mem"))
+        self.stranded_cpu.put(now_s, share("stranded_cpu", "all_cpu"))
+        self.stranded_memory.put(now_s, share("stranded_mem", "all_mem"))
+        self.empty_hosts.put(now_s, share("empty", "open"))
 
     def host_lost(self, record: Record) -> None:
         """A host's failure turns its VMs off, though no record names them."""
@@ -122,7 +134,10 @@ class History:
         for lane in (*self.vms.values(), *self.hosts.values()):
             if end_s > lane.since_s:
                 lane.segments.append((lane.since_s, end_s, lane.state))
-        for level in (self.waiting, self.cpu, self.memory):
+        for level in (
+            self.waiting, self.cpu, self.memory, self.stranded_cpu, self.stranded_memory,
+            self.empty_hosts,
+        ):  # fmt: skip
             level.times_s.append(end_s)
             level.values.append(level.values[-1] if level.values else 0.0)
         self.ledger.close(end_s)

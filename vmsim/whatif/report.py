@@ -1,48 +1,68 @@
-"""One file that answers for a run: the answer in a sentence, then figures, then what was assumed.
+"""One file that answers for runs or for a sweep: the answer in a sentence, then figures, then what
+was assumed.
 
-The file needs no network and no script. Text in figures is text, so it can be searched and read
-aloud; in dark mode only colours change.
+The file needs no network. The sentence, the figures' sentences and the tables behind them are
+plain text for those who search, listen or print; what is dark on light turns with the system.
 """
 
 from collections.abc import Sequence
 from html import escape
 
-from vmsim.problems import BadInput, Problem
-from vmsim.whatif.figures import LANES_SHOWN, distribution, lanes, levels, svg, worst_lanes
+from vmsim.whatif.drawing import Picture, engine, placed, scripts
+from vmsim.whatif.figures import distribution, pictures
 from vmsim.whatif.history import History
 from vmsim.whatif.metrics import METRICS, downtimes, measured
+from vmsim.whatif.variants import Variants
 
 STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; }
-figure { margin: 1.5rem 0; } figure svg { width: 100%; height: auto; }
-figcaption, .dim { opacity: .75; } table { border-collapse: collapse; }
+:root { color-scheme: light dark; --ink: #222; --paper: #fff; }
+@media (prefers-color-scheme: dark) { :root { --ink: #ddd; --paper: #181818; } }
+@media print { :root { --ink: #000; --paper: #fff; color-scheme: light; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem;
+  color: var(--ink); background: var(--paper); }
+figure { margin: 1.5rem 0; } .chart { width: 100%; min-height: 2rem; }
+figcaption { opacity: .8; } table { border-collapse: collapse; }
 td, th { padding: .15rem .8rem .15rem 0; text-align: left; } td.n { text-align: right; }
-.answer { font-size: 1.25rem; } :focus { outline: 2px solid #0072B2; }
-@media (prefers-color-scheme: dark) { figure svg { filter: invert(1) hue-rotate(180deg); } }
-@media print { body { max-width: none; margin: 0; } figure { break-inside: avoid; } }
+.answer { font-size: 1.25rem; } :focus-visible { outline: 2px solid #0072B2; }
+[class*="role-axis-"] text, [class*="role-legend-"] text, .role-title text, .ink text {
+  fill: var(--ink); }
+.vega-embed summary { opacity: .7; }
+@media print { body { max-width: none; margin: 0; } figure { break-inside: avoid; }
+  details:not([open]), .vega-embed details { display: none; } }
 """
 SHOWN = (
     "incidents", "downtime_s", "downtime_worst_s", "downtime_p95_s", "waiting_worst", "unplaced",
     "makespan_s", "migrations", "moved_gib", "retries", "host_failures", "packing_memory",
+    "stranded_cpu", "stranded_memory",
 )  # fmt: skip
+Named = list[tuple[str, Picture]]
 
 
-def html(runs: Sequence[History]) -> str:
-    """The report of these runs; BadInput without matplotlib."""
-    try:
-        import matplotlib
-    except ImportError:
-        hint = "pip install 'vmsim[report]'"
-        raise BadInput([Problem("the report needs matplotlib", hint=hint)]) from None
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "vmsim", "font.size": 9}):
-        body = [_compared(runs)] if len(runs) > 1 else []
-        body += [_run(run) for run in runs]
-    title = escape("vmsim: " + ", ".join(run.name for run in runs))
+def drawn(runs: Sequence[History], sweeps: Sequence[Variants] = ()) -> Named:
+    """All figures of a report, each with the prefix of its name."""
+    found: Named = [("all", distribution(runs))] if len(runs) > 1 else []
+    found += [(f"run{number}", one) for number, run in enumerate(runs, 1) for one in pictures(run)]
+    for number, sweep in enumerate(sweeps, 1):
+        found += [(f"sweep{number}", one) for one in sweep.pictures()]
+    return found
+
+
+def html(runs: Sequence[History], sweeps: Sequence[Variants] = ()) -> str:
+    """The report of these runs and sweeps; BadInput without vl-convert-python."""
+    engine()
+    found = drawn(runs, sweeps)
+    at = {prefix: [one for name, one in found if name == prefix] for prefix, _ in found}
+    body = [_compared(runs, at["all"])] if len(runs) > 1 else []
+    body += [_run(run, f"run{number}", at) for number, run in enumerate(runs, 1)]
+    body += [_sweep(sweep, f"sweep{number}", at) for number, sweep in enumerate(sweeps, 1)]
+    names = [*(run.name for run in runs), *(sweep.name for sweep in sweeps)]
+    title = escape("vmsim: " + ", ".join(names))
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
-        f"<body><h1>{title}</h1>{''.join(body)}</body></html>\n"
+        f"<body><h1>{title}</h1><main>{''.join(body)}</main>"
+        "<noscript><p>Figures are drawn by a script in this file; without it, the tables "
+        f"say the same.</p></noscript>{scripts(found)}</body></html>\n"
     )
 
 
@@ -62,29 +82,30 @@ def answer(run: History) -> str:
     )
 
 
-def _run(run: History) -> str:
-    waits = int(max(run.waiting.values, default=0))
-    parts = [f"<section><h2>{escape(run.name)}</h2><p class=answer>{escape(answer(run))}</p>"]
-    parts.append(_table([run]))
-    hosts = list(run.hosts.items())[:LANES_SHOWN]
-    parts.append(_figure(svg(lanes(hosts, "Hosts"), "States of hosts over time"),
-                         f"{len(hosts)} of {len(run.hosts)} hosts."))  # fmt: skip
-    chosen = worst_lanes(run)
-    parts.append(_figure(svg(lanes(chosen, "VMs"), "States of VMs over time"),
-                         f"{len(chosen)} of {len(run.vms)} VMs, most downtime first."))  # fmt: skip
-    parts.append(_figure(svg(levels(run), "Use of hosts and waiting VMs over time"),
-                         f"At most {waits} VMs waited at once."))  # fmt: skip
-    parts.append(_figure(svg(distribution([run]), "Distribution of downtimes"),
-                         f"{len(downtimes(run.ledger))} downtimes."))  # fmt: skip
-    said = "".join(f"<li>{escape(line)}</li>" for line in run.header["assumptions"])
-    seed = f"seed {run.header['seed']}, backend {run.header['backend']}"
-    parts.append(f"<details><summary>Assumptions ({seed})</summary><ul>{said}</ul></details>")
-    return "".join([*parts, "</section>"])
+def _section(name: str, text: str, table: str, figures: str, said: Sequence[str]) -> str:
+    lines = "".join(f"<li>{escape(line)}</li>" for line in said)
+    return (
+        f"<section><h2>{escape(name)}</h2><p class=answer>{escape(text)}</p>{table}{figures}"
+        f"<details><summary>Assumptions</summary><ul>{lines}</ul></details></section>"
+    )
 
 
-def _compared(runs: Sequence[History]) -> str:
-    picture = svg(distribution(runs), "Distributions of downtimes, run by run")
-    return f"<section><h2>Compared</h2>{_table(runs)}{_figure(picture, 'All runs.')}</section>"
+def _run(run: History, prefix: str, at: dict[str, list[Picture]]) -> str:
+    figures = "".join(placed(one, prefix) for one in at[prefix])
+    where = f"seed {run.header['seed']}, backend {run.header['backend']}"
+    return _section(
+        run.name, answer(run), _table([run]), figures, [where, *run.header["assumptions"]]
+    )
+
+
+def _sweep(sweep: Variants, prefix: str, at: dict[str, list[Picture]]) -> str:
+    figures = "".join(placed(one, prefix) for one in at.get(prefix, []))
+    return _section(sweep.name, sweep.sentence, "", figures, sweep.assumptions)
+
+
+def _compared(runs: Sequence[History], found: Sequence[Picture]) -> str:
+    figures = "".join(placed(one, "all") for one in found)
+    return f"<section><h2>Compared</h2>{_table(runs)}{figures}</section>"
 
 
 def _table(runs: Sequence[History]) -> str:
@@ -97,10 +118,6 @@ def _table(runs: Sequence[History]) -> str:
         for name in SHOWN
     ]
     return f"<table><thead><tr><th></th>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-
-
-def _figure(picture: str, caption: str) -> str:
-    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def _value(name: str, value: float) -> str:

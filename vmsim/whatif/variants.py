@@ -1,0 +1,259 @@
+"""How do the variants of a sweep compare?
+
+A variant is a cell of a design. Its figures are those of a metric with their intervals, a heat map
+over two factors, and the front of variants that no other one beats in two metrics at once.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmsim.problems import BadInput, Problem
+from vmsim.whatif import design as designs
+from vmsim.whatif import store
+from vmsim.whatif.answers import by_cell
+from vmsim.whatif.design import Design
+from vmsim.whatif.drawing import Picture, charted, quantity, word
+from vmsim.whatif.metrics import METRICS
+from vmsim.whatif.statistics import ESTIMATES, Figure, mean
+from vmsim.whatif.studies import STUDIES
+
+PLAN = "plan.json"
+SHOWN = 60
+MORE_IS_BETTER = frozenset((
+    "all_run", "availability", "devices_used", "empty_hosts", "hosts_done", "hosts_open",
+    "packing_cpu", "packing_memory", "probes", "running", "upgraded",
+))  # fmt: skip
+"""Of all other metrics, less is better."""
+USUAL = ("downtime_s", "waiting_worst")
+BLUE, ORANGE = "#0072B2", "#D55E00"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One cell: its settings as text, and the figures of two metrics."""
+
+    settings: dict[str, str]
+    one: Figure
+    other: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """The variants of a design that were run, and what is compared."""
+
+    design: Design
+    found: list[Variant]
+    metric: str
+    against: str
+    problems: int = 0
+
+    @property
+    def name(self) -> str:
+        """The scenario, and the study if there is one."""
+        return f"{self.design.name}: {self.design.study}" if self.design.study else self.design.name
+
+    @property
+    def factors(self) -> list[str]:
+        """The settings that differ between variants."""
+        names = dict.fromkeys(name for one in self.found for name in one.settings)
+        return [name for name in names if len({one.settings.get(name) for one in self.found}) > 1]
+
+    def label(self, one: Variant) -> str:
+        """What sets the variant apart from the others."""
+        return ", ".join(
+            f"{self.short(name)}={one.settings[name]}"
+            for name in self.factors
+            if name in one.settings
+        ) or "the only variant"  # fmt: skip
+
+    def short(self, factor: str) -> str:
+        """The last word of a factor's path, if it is the only one that ends so."""
+        last = factor.rpartition(".")[2]
+        alike = [name for name in self.factors if name.rpartition(".")[2] == last]
+        return last if len(alike) == 1 else factor
+
+    @property
+    def sentence(self) -> str:
+        """The best and the worst variant, in a sentence."""
+        if not self.found:
+            return "No variant could be run."
+        ranked = sorted(self.found, key=lambda one: _cost(self.metric, one.one.value))
+        unit = METRICS[self.metric].unit
+        ends = [f"{one.one.value:.4g} {unit}".strip() for one in (ranked[0], ranked[-1])]
+        lost = f" {self.problems} variants could not be run." if self.problems else ""
+        if len(ranked) == 1:
+            return f"{METRICS[self.metric].means}: {ends[0]}.{lost}"
+        return (
+            f"{METRICS[self.metric].means}: best with {self.label(ranked[0])} ({ends[0]}), "
+            f"worst with {self.label(ranked[-1])} ({ends[1]}).{lost}"
+        )
+
+    @property
+    def assumptions(self) -> list[str]:
+        """What the figures rest on."""
+        study = STUDIES.get(self.design.study)
+        runs = f"{self.design.replications} replications, root seed {self.design.seed}"
+        first = self.found[0].settings if self.found else {}
+        same = [f"{name}={value}" for name, value in first.items() if name not in self.factors]
+        return [runs, f"design {self.design.id[:16]}", *same, *(study.assumes if study else ())]
+
+    def pictures(self) -> list[Picture]:
+        """The figures."""
+        if not self.found:
+            return []
+        made = [ranked(self)]
+        if len(self.factors) > 1:
+            made.append(heat(self))
+        if len(self.found) > 1:
+            made.append(pareto(self))
+        return made
+
+
+def of_folder(folder: Path, metric: str = "", against: str = "") -> Variants:
+    """The variants of a sweep's folder; BadInput for a metric that there is not."""
+    return compared(designs.read(folder / PLAN), folder, metric, against)
+
+
+def compared(design: Design, folder: Path, metric: str = "", against: str = "") -> Variants:
+    """The variants of a design whose parts are in the folder, by the study's metrics if none are
+    named."""
+    study = STUDIES.get(design.study)
+    usual = (study.metric, *study.also, *USUAL) if study else USUAL
+    metric = metric or usual[0]
+    against = against or next(name for name in usual if name != metric)
+    for name in (metric, against):
+        if name not in METRICS:
+            hint = f"one of {', '.join(METRICS)}"
+            raise BadInput([Problem(f"there is no metric {name}", field="--metric", hint=hint)])
+    how = ESTIMATES[study.how] if study and metric == study.metric else mean
+    found, problems = [], 0
+    for cell, pairs in sorted(by_cell(list(store.results(folder, design))).items()):
+        rows = [row for _, row in pairs if "problem" not in row]
+        problems += not rows
+        if rows:
+            one, other = ([row[name] for row in rows] for name in (metric, against))
+            given = design.cells[cell].settings
+            settings = {name: designs.shown(value) for name, value in given.items()}
+            found.append(Variant(settings, how(one), mean(other)))
+    return Variants(design, found, metric, against, problems)
+
+
+def _cost(metric: str, value: float) -> float:
+    return -value if metric in MORE_IS_BETTER else value
+
+
+def _titled(metric: str) -> str:
+    unit = METRICS[metric].unit
+    return METRICS[metric].means + (f", {unit}" if unit else "")
+
+
+def _row(sweep: Variants, one: Variant) -> dict[str, Any]:
+    low, high = (end if abs(end) < 1e300 else one.one.value for end in (one.one.low, one.one.high))
+    return {"variant": sweep.label(one), "value": one.one.value, "low": low, "high": high,
+            "other": one.other.value}  # fmt: skip
+
+
+def _tips(sweep: Variants) -> list[dict[str, Any]]:
+    return [word("variant", "variant"), quantity("value", _titled(sweep.metric), format=".5~g"),
+            quantity("low", "from", format=".5~g"), quantity("high", "to", format=".5~g"),
+            quantity("other", _titled(sweep.against), format=".5~g")]  # fmt: skip
+
+
+def ranked(sweep: Variants) -> Picture:
+    """Each variant's figure with its interval, the best first."""
+    chosen = sorted(sweep.found, key=lambda one: _cost(sweep.metric, one.one.value))[:SHOWN]
+    rows = [_row(sweep, one) for one in chosen]
+    y = word("variant", "", sort=None, axis={"title": None, "labelLimit": 360})
+    x = quantity("value", _titled(sweep.metric), scale={"zero": False})
+    layers = [
+        {"mark": {"type": "rule", "strokeWidth": 2, "color": BLUE},
+         "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}}},
+        {"mark": {"type": "point", "filled": True, "size": 60, "opacity": 1, "color": BLUE},
+         "encoding": {"y": y, "x": x, "tooltip": _tips(sweep)}},
+    ]  # fmt: skip
+    spec = charted("Variants", rows, layer=layers, height=18 * len(rows))
+    few = f"{len(rows)} of {len(sweep.found)} variants, the best first, with 95 % intervals."
+    heads = ["variant", sweep.metric, "from", "to", sweep.against]
+    return Picture("variants", few, spec, [heads, *(list(row.values()) for row in rows)])
+
+
+def heat(sweep: Variants) -> Picture:
+    """The metric over the first two factors, averaged over the others."""
+    across, down = sweep.factors[:2]
+    cells: dict[tuple[str, str], list[float]] = {}
+    for one in sweep.found:
+        key = (one.settings.get(across, ""), one.settings.get(down, ""))
+        cells.setdefault(key, []).append(one.one.value)
+    means = {key: sum(values) / len(values) for key, values in cells.items()}
+    rows = [{"x": x, "y": y, "value": value} for (x, y), value in means.items()]
+    axes = {
+        "x": word("x", across, sort=None, axis={"labelAngle": 0}),
+        "y": word("y", down, sort=None),
+        "tooltip": [word("x", across), word("y", down),
+                    quantity("value", _titled(sweep.metric), format=".5~g")],
+    }  # fmt: skip
+    middle = (min(means.values()) + max(means.values())) / 2
+    ink = {"condition": {"test": f"datum.value > {middle}", "value": "white"}, "value": "black"}
+    colour = quantity("value", "", scale={"scheme": "viridis", "reverse": True})
+    layers = [
+        {"mark": "rect", "encoding": {**axes, "color": colour}},
+        {"mark": {"type": "text", "fontSize": 11},
+         "encoding": {**axes, "text": quantity("value", "", format=".4~g"), "color": ink}},
+    ]  # fmt: skip
+    height = 34 * len({row["y"] for row in rows})
+    spec = charted(_titled(sweep.metric), rows, layer=layers, height=height)
+    said = f"{METRICS[sweep.metric].means} by {across} and {down}"
+    more = ", averaged over the other factors" if len(sweep.factors) > 2 else ""
+    heads = [across, down, sweep.metric]
+    return Picture("heat", f"{said}{more}.", spec, [heads, *(list(r.values()) for r in rows)])
+
+
+def front(sweep: Variants) -> list[Variant]:
+    """The variants that no other one beats in both metrics, by the first metric."""
+
+    def costs(one: Variant) -> tuple[float, float]:
+        return _cost(sweep.metric, one.one.value), _cost(sweep.against, one.other.value)
+
+    found: list[Variant] = []
+    for one in sorted(sweep.found, key=costs):
+        last = costs(found[-1]) if found else (-math.inf, math.inf)
+        if costs(one)[1] < last[1] or costs(one) == last:
+            found.append(one)
+    return found
+
+
+def pareto(sweep: Variants) -> Picture:
+    """All variants by two metrics, and the line of those that no other one beats."""
+    best = front(sweep)
+    kept = {id(one) for one in best}
+    rows = [{**_row(sweep, one), "front": id(one) in kept} for one in sweep.found]
+    rows.sort(key=lambda row: row["front"])
+    line = [_row(sweep, one) for one in best]
+    x = quantity("value", _titled(sweep.metric), scale={"zero": False})
+    y = quantity("other", _titled(sweep.against), scale={"zero": False})
+    colour = word("front", "", legend=None, scale={"domain": [True, False],
+                                                   "range": [ORANGE, BLUE]})  # fmt: skip
+    shape = word("front", "", legend=None, scale={"domain": [True, False],
+                                                  "range": ["diamond", "circle"]})  # fmt: skip
+    layers: list[dict[str, Any]] = [
+        {"data": {"values": line}, "mark": {"type": "line", "color": ORANGE, "strokeDash": [4, 3]},
+         "encoding": {"x": x, "y": y, "order": quantity("value", "")}},
+        {"mark": {"type": "point", "filled": True, "size": 110, "opacity": 1},
+         "encoding": {"x": x, "y": y, "color": colour, "shape": shape, "tooltip": _tips(sweep)}},
+    ]  # fmt: skip
+    spec = charted("Which variants no other one beats", rows, layer=layers, height=260)
+    said = f"{len(best)} of {len(rows)} variants are beaten by no other one in both: "
+    said += "; ".join(_names(sweep, best))
+    table: Sequence[Sequence[object]] = [
+        ["variant", sweep.metric, sweep.against],
+        *([sweep.label(one), one.one.value, one.other.value] for one in best),
+    ]
+    return Picture("pareto", said + ".", spec, table)
+
+
+def _names(sweep: Variants, best: Sequence[Variant]) -> list[str]:
+    more = [f"and {len(best) - 3} more"] if len(best) > 3 else []
+    return [*(sweep.label(one) for one in best[:3]), *more]
