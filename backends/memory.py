@@ -12,7 +12,7 @@ from typing import TypeAlias
 import simpy
 
 from backends.migrations import Migrations, Move, outcome
-from vmsim.actions import Fault, Task, Verb
+from vmsim.actions import MIGRATE, Fault, Task, Verb
 from vmsim.durations import Durations
 from vmsim.faults import FaultInjector, FaultRule
 from vmsim.objects import HostSpec
@@ -77,14 +77,15 @@ class MemoryPlant:
     def start(self, task: Task, ended: TaskEnded) -> None:
         """See `vmsim.ports.Plant`. A task without duration ends before this returns."""
         strike = self.faults.strike(task) if self.faults else None
-        migrates = task.verb is Verb.MIGRATE
-        if strike is None and not migrates and self.fixed_s(task) <= 0.0:
+        migrates = task.verb is MIGRATE
+        fixed_s = task.lasts_s if task.lasts_s >= 0.0 else self._fixed_s[task.verb]
+        if strike is None and not migrates and fixed_s <= 0.0:
             ended(task, self.effects.task(task) if self.effects else None)
             return
         run = _Run(task, ended, strike)
         lost = strike is not None and strike.kind == "drop"
         delay_s = strike.delay_s if strike is not None else 0.0
-        delay_s = self.durations.task_timeout_s if lost else delay_s + self.fixed_s(task)
+        delay_s = self.durations.task_timeout_s if lost else delay_s + fixed_s
         if migrates:
             run.move = self.migrations.move(task, delay_s, sends=not lost)
             self._moving[run.move.serial] = run
@@ -134,12 +135,6 @@ class MemoryPlant:
             self._after(duration_s, over)
         else:
             over()
-
-    def fixed_s(self, task: Task) -> float:
-        """Seconds that the task takes; of a migration, what it takes beside the copying."""
-        if task.lasts_s >= 0.0:
-            return task.lasts_s
-        return self._fixed_s[task.verb]
 
     def _moved(self, move: Move) -> None:
         run = self._moving[move.serial]

@@ -26,6 +26,9 @@ class Verb(StrEnum):
     DESTROY = "Destroy"
 
 
+CREATE, POWER_ON, POWER_OFF, SUSPEND, RESTART, MIGRATE, RELOCATE, DESTROY = Verb
+
+
 class Cause(StrEnum):
     """Who wanted the task, and why; a move without one of these causes is a defect (S-09)."""
 
@@ -34,6 +37,9 @@ class Cause(StrEnum):
     RESTART = "Restart"
     ADMINISTRATOR = "Administrator"
     LOAD_BALANCING = "LoadBalancing"
+
+
+USER = Cause.USER
 
 
 class PowerOffMode(StrEnum):

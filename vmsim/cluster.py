@@ -9,7 +9,18 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vmsim import affinity
-from vmsim.actions import Cause, Fault, PowerOffMode, Verb
+from vmsim.actions import (
+    CREATE,
+    DESTROY,
+    POWER_OFF,
+    POWER_ON,
+    RESTART,
+    SUSPEND,
+    USER,
+    Fault,
+    PowerOffMode,
+    Verb,
+)
 from vmsim.drs import NO_DRS, Drs
 from vmsim.durations import Durations
 from vmsim.evacuation import (
@@ -21,7 +32,7 @@ from vmsim.evacuation import (
 )
 from vmsim.fleet import Fleet, Guest, datastore_on
 from vmsim.ha import HA_DEFAULTS, Settings
-from vmsim.objects import HostState, PowerState
+from vmsim.objects import OFF, UP
 from vmsim.placement import Requirement
 from vmsim.requirement import belonging
 from vmsim.vmotion import DEFAULT_VMOTION, VMotion
@@ -93,14 +104,14 @@ class Cluster:
             row = fleet.place(idle(requirement))
         if row < 0:
             guest = fleet.enrol(key, requirement)
-            guest.fault = self._refuse(guest, Verb.CREATE, requirement)
+            guest.fault = self._refuse(guest, CREATE, requirement)
             return
         self._waits_no_more(key, requirement)
         guest = fleet.enrol(key, self._settled(requirement, row))
         guest.stores = requirement.datastores
         if power_on and has_room:
             fleet.reserve(guest, row)
-        fleet.start(guest, Verb.CREATE, row, Cause.USER)
+        fleet.start(guest, CREATE, row, USER)
 
     def power_on(self, key: str) -> None:
         """Power the VM on where its room is reserved, else on the best host of its cluster."""
@@ -109,41 +120,41 @@ class Cluster:
         if self._is_kept_off(guest):
             return
         if guest.reserved:
-            if fleet.inventory.states[guest.row] is HostState.UP:
-                fleet.start(guest, Verb.POWER_ON, guest.row, Cause.USER)
+            if fleet.inventory.states[guest.row] is UP:
+                fleet.start(guest, POWER_ON, guest.row, USER)
                 return
             fleet.unreserve(guest)
         requirement = self._startable(guest)
         row = fleet.place(requirement)
         if row < 0:
-            fault = self._refuse(guest, Verb.POWER_ON, requirement)
+            fault = self._refuse(guest, POWER_ON, requirement)
             guest.fault = self._with_keys(guest, requirement, fault)
             return
         self._waits_no_more(key, requirement)
-        fleet.start(guest, Verb.POWER_ON, row, Cause.USER)
+        fleet.start(guest, POWER_ON, row, USER)
 
     def power_off(self, key: str, mode: PowerOffMode = PowerOffMode.TRY_SOFT) -> None:
         """Power the VM off; for a VM that is off, give up the room reserved for it."""
         guest = self.fleet.guests[key]
-        if guest.power is PowerState.OFF:
+        if guest.power is OFF:
             self.fleet.unreserve(guest)
         else:
             guest.off_mode = mode
-            self.fleet.start(guest, Verb.POWER_OFF, -1, Cause.USER)
+            self.fleet.start(guest, POWER_OFF, -1, USER)
 
     def restart(self, key: str, mode: PowerOffMode, asked: str) -> None:
         """Restart the VM on its host."""
         guest = self.fleet.guests[key]
         guest.off_mode, guest.restart_asked = mode, asked
-        self.fleet.start(guest, Verb.RESTART, -1, Cause.USER)
+        self.fleet.start(guest, RESTART, -1, USER)
 
     def suspend(self, key: str) -> None:
         """Suspend the VM."""
-        self.fleet.start(self.fleet.guests[key], Verb.SUSPEND, -1, Cause.USER)
+        self.fleet.start(self.fleet.guests[key], SUSPEND, -1, USER)
 
     def destroy(self, key: str) -> None:
         """Delete the VM."""
-        self.fleet.start(self.fleet.guests[key], Verb.DESTROY, -1, Cause.USER)
+        self.fleet.start(self.fleet.guests[key], DESTROY, -1, USER)
 
     def waiting(self) -> bool:
         """Whether any request was refused and may be asked again."""
@@ -171,7 +182,7 @@ class Cluster:
             self.fleet.unreserve(guest)
         guest.fault = fault
         self._refused.setdefault(self._startable(guest), {})[guest.key] = None
-        self.fleet.note_refusal(guest, Verb.POWER_ON, fault, {})
+        self.fleet.note_refusal(guest, POWER_ON, fault, {})
         return True
 
     def _admission_fault(self, key: str) -> Fault | None:

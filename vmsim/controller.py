@@ -16,11 +16,22 @@ import simpy
 from vmsim.actions import Fault, Observed, PowerOffMode, Verb
 from vmsim.apiserver import ApiServer
 from vmsim.editions import Edition
-from vmsim.objects import ZONE_LABEL, Condition, PowerState, VirtualMachine
+from vmsim.objects import ON, ZONE_LABEL, Condition, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.ports import Hypervisor
 from vmsim.prerequisites import prerequisites, unmet
-from vmsim.reconcile import Next, Step, lifetime_s, next_step, policy_words, requirement
+from vmsim.reconcile import (
+    CREATE,
+    REMOVE_FINALIZER,
+    SETTLED,
+    WAIT_FOR_IP,
+    Next,
+    Step,
+    lifetime_s,
+    next_step,
+    policy_words,
+    requirement,
+)
 from vmsim.status import renew, report
 from vmsim.timer import call_later
 from vmsim.trace import Trace
@@ -75,7 +86,8 @@ class Surroundings:
 
     def prerequisites(self, vm: VirtualMachine) -> tuple[tuple[Condition, ...], bool]:
         """The conditions about what the VM names, and whether any of it is missing."""
-        self._forget_if_changed()
+        if self._version != self.api.catalog.version:
+            self._forget()
         spec = vm.spec
         key = (vm.namespace, spec.class_name, spec.image_name, spec.storage_class)
         known = self._conditions.get(key)
@@ -86,7 +98,8 @@ class Surroundings:
 
     def requirement(self, vm: VirtualMachine) -> Requirement:
         """What the VM asks of a host; its class must exist."""
-        self._forget_if_changed()
+        if self._version != self.api.catalog.version:
+            self._forget()
         spec = vm.spec
         lowest_mhz, asked = self._lowest_mhz(), (policy_words(vm), lifetime_s(vm), vm.zone)
         names = (vm.namespace, spec.class_name, spec.storage_class)
@@ -105,11 +118,10 @@ class Surroundings:
             self._requirements[whole] = known
         return known
 
-    def _forget_if_changed(self) -> None:
-        if self._version != self.api.catalog.version:
-            self._version = self.api.catalog.version
-            self._conditions.clear()
-            self._requirements.clear()
+    def _forget(self) -> None:
+        self._version = self.api.catalog.version
+        self._conditions.clear()
+        self._requirements.clear()
 
 
 class Controller:
@@ -177,7 +189,7 @@ class Controller:
             if not asked:
                 asked = True
                 self._unsettle(key)
-            if step.next is Next.CREATE and self._too_many():
+            if step is CREATE and self._too_many():
                 self._come_again(key)
                 break
             request(key)
@@ -191,22 +203,22 @@ class Controller:
         self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]
     ) -> None:
         """Take a step after which the visit ends: nothing more to do, or not now."""
-        key, what = vm.key, step.next
-        if what is Next.SETTLED:
+        key = vm.key
+        if step is SETTLED:
             self._queue.forget(key)
             self._unsettled.pop(key, None)
             self._failure.pop(key, None)
             return
-        if what is Next.REMOVE_FINALIZER:
+        if step is REMOVE_FINALIZER:
             self._say(key, self._edition.events.delete_success, "")
             self._forget(key)
             self._hypervisor.forget(key)
             self._api.set_finalizer(vm, "")
             return
         self._unsettle(key)
-        if what is Next.RETRY:
+        if step.next is Next.RETRY:
             self._fail(vm, seen, step, conditions)
-        elif what is Next.WAIT_FOR_IP:
+        elif step is WAIT_FOR_IP:
             self._queue.forget(key)
             self._failure.pop(key, None)
             if not self._told_of_everything:
@@ -217,9 +229,11 @@ class Controller:
 
     def _create(self, key: str) -> None:
         vm = self._api.vms[key]
-        wanted = (vm.spec.power_state or PowerState.ON) is PowerState.ON
+        wanted = (vm.spec.power_state or ON) is ON
         self._creating[key] = None
         self._hypervisor.create(key, self._surroundings.requirement(vm), wanted)
+        if self._hypervisor.observe(key).busy is not Verb.CREATE:
+            del self._creating[key]  # it was refused, or made at once
 
     def _come_again(self, key: str) -> None:
         if self._retry.create_requeue_s:
@@ -232,8 +246,11 @@ class Controller:
     def _power_off(self, key: str) -> None:
         """Power off as the VM's owner asked for; a deletion is always hard (X-02)."""
         vm = self._api.vms[key]
-        word = vm.spec.power_off_mode or self._edition.power_off_mode
-        self._hypervisor.power_off(key, HARD if vm.deleting else PowerOffMode.of(word))
+        if vm.deleting:
+            self._hypervisor.power_off(key, HARD)
+        else:
+            word = vm.spec.power_off_mode or self._edition.power_off_mode
+            self._hypervisor.power_off(key, PowerOffMode.of(word))
 
     def _restart(self, key: str) -> None:
         spec = self._api.vms[key].spec
@@ -248,9 +265,9 @@ class Controller:
         seen = self._hypervisor.observe(key)
         if not seen.exists:
             return CREATING
-        if seen.power is not (vm.spec.power_state or PowerState.ON):
+        if seen.power is not (vm.spec.power_state or ON):
             return POWER_CHANGE
-        return WAITING_FOR_IP if seen.power is PowerState.ON and not seen.ip else OTHER
+        return WAITING_FOR_IP if seen.power is ON and not seen.ip else OTHER
 
     def _fail(
         self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]
@@ -307,10 +324,10 @@ class Controller:
         return self._retry.watch and not self._retry.pace.visit_s
 
     def _vm_changed(self, key: str, requested: bool) -> None:
-        if self._creating and self._hypervisor.observe(key).busy is not Verb.CREATE:
-            self._creating.pop(key, None)
         if key == self._visited:
             return  # a step that ended at once: the visit looks at the VM again after each
+        if self._creating and self._hypervisor.observe(key).busy is not Verb.CREATE:
+            self._creating.pop(key, None)
         if requested or self._retry.watch:
             self._queue.add(key)
         else:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vmsim.actions import ABSENT, Cause, Fault, Observed, PowerOffMode, Task, Verb
+from vmsim.actions import ABSENT, MIGRATE, USER, Cause, Fault, Observed, PowerOffMode, Task, Verb
 from vmsim.guests import GuestTimes
 from vmsim.inventory import Inventory
-from vmsim.objects import HostSpec, HostState, PowerState
+from vmsim.objects import DOWN, OFF, ON, SUSPENDED, HostSpec
 from vmsim.placement import Placer, Requirement, Shape, summary
 from vmsim.ports import Believed, Changed, Plant
 from vmsim.trace import Trace
@@ -151,16 +151,16 @@ class Fleet:
         if row >= 0:
             destination = inventory.hosts[row]
             host, datastore = destination.name, datastore_on(destination, requirement)
-        size = (requirement.cpus, requirement.memory_mib)
-        task = Task(verb, guest.key, guest.host, host, cause, *size, datastore)
-        if verb is Verb.MIGRATE:
+        cpus, memory_mib = requirement.cpus, requirement.memory_mib
+        task = Task(verb, guest.key, guest.host, host, cause, cpus, memory_mib, datastore)
+        if verb is MIGRATE:
             task.class_name, task.devices = requirement.class_name, requirement.devices
             if requirement.datastores and not datastore:
                 task.from_datastore = requirement.datastores[0]
                 anywhere = replace(requirement, datastores=guest.stores)
                 task.datastore = datastore_on(destination, anywhere)
         if verb in STOPS_THE_GUEST and self.guest_times is not None:
-            task.mode = guest.off_mode if cause is Cause.USER else PowerOffMode.TRY_SOFT
+            task.mode = guest.off_mode if cause is USER else PowerOffMode.TRY_SOFT
             task.lasts_s = self.guest_times.power_off_s(guest.key, task.mode)
         self._plant.start(task, self._ended)
         if guest.busy is verb:
@@ -217,9 +217,9 @@ class Fleet:
     def lose_power(self, guest: Guest) -> None:
         """The guest's host is gone: it stops at once, without a task."""
         guest.connected = False
-        if guest.power is PowerState.ON:
+        if guest.power is ON:
             guest.lost_power = True
-            guest.power = PowerState.OFF
+            guest.power = OFF
             guest.ip = ""
         guest.reserved = False
         self._release(guest)
@@ -238,7 +238,8 @@ class Fleet:
             self._roll_back(guest, task, fault)
         if guest.row in self.draining:
             self.on_settled(guest.row)
-        self.notify(guest, requested=guest.cause is Cause.USER)
+        for changed in self._changed:
+            changed(guest.key, guest.cause is USER)
 
     def _apply(self, guest: Guest, task: Task) -> None:
         verb = task.verb
@@ -267,13 +268,13 @@ class Fleet:
         self._move_to(guest, guest.claim)
 
     def _powered_off(self, guest: Guest, task: Task) -> None:
-        guest.power = PowerState.OFF
+        guest.power = OFF
         guest.ip = ""
         self._release(guest)
 
     def _suspended(self, guest: Guest, task: Task) -> None:
         self._powered_off(guest, task)
-        guest.power = PowerState.SUSPENDED
+        guest.power = SUSPENDED
 
     def _destroyed(self, guest: Guest, task: Task) -> None:
         self._release(guest)
@@ -283,7 +284,7 @@ class Fleet:
 
     def _powered_on(self, guest: Guest, task: Task) -> None:
         self._arrived(guest, task)
-        guest.power = PowerState.ON
+        guest.power = ON
         guest.reserved = False
         guest.lost_power = False
         guest.evicted_from = ""
@@ -301,7 +302,7 @@ class Fleet:
         boot = guest.boots
 
         def ready() -> None:
-            if guest.boots == boot and guest.power is PowerState.ON:
+            if guest.boots == boot and guest.power is ON:
                 guest.ip = _address(guest.serial)
                 self.notify(guest, requested=False)
 
@@ -320,7 +321,7 @@ class Fleet:
             self._release(guest)
         elif task.verb is Verb.POWER_OFF:
             guest.evicted_from = ""  # it still runs, so nothing evicted it
-        if guest.cause is Cause.USER:
+        if guest.cause is USER:
             guest.fault = fault
         data = {"verb": task.verb.value, "host": task.host, "fault": str(fault)}
         self.trace.write("cluster", "TaskFailed", guest.key, data)
@@ -366,7 +367,7 @@ class Fleet:
             self.residents[row][guest.key] = guest
             host = self.inventory.hosts[row]
             guest.host, guest.zone = host.name, host.zone
-        guest.connected = self.inventory.states[row] is not HostState.DOWN
+        guest.connected = self.inventory.states[row] is not DOWN
 
 
 def datastore_on(host: HostSpec, requirement: Requirement) -> str:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from vmsim.actions import Observed
 from vmsim.editions import Edition
-from vmsim.objects import PowerState, VirtualMachine, VMClass
+from vmsim.objects import OFF, ON, SUSPENDED, VirtualMachine, VMClass
 from vmsim.placement import Requirement
 from vmsim.quantities import duration_s
 
@@ -98,26 +98,26 @@ def _next_of_deletion(vm: VirtualMachine, seen: Observed) -> Step:
         return REMOVE_FINALIZER
     if not seen.connected:
         return UNREADABLE
-    return DESTROY if seen.power is PowerState.OFF else POWER_OFF
+    return DESTROY if seen.power is OFF else POWER_OFF
 
 
 def _next_of_power(vm: VirtualMachine, seen: Observed) -> Step:
-    wanted = vm.spec.power_state or PowerState.ON
+    wanted = vm.spec.power_state or ON
     if wanted is seen.power:
-        if wanted is PowerState.ON and vm.spec.next_restart_time != seen.restarted:
+        if wanted is ON and vm.spec.next_restart_time != seen.restarted:
             return RESTART  # P-19
-        if wanted is PowerState.ON and not seen.ip:
+        if wanted is ON and not seen.ip:
             return WAIT_FOR_IP
         return POWER_OFF if seen.reserved else SETTLED
-    if wanted is PowerState.ON:
+    if wanted is ON:
         if vm.annotations and any(name.startswith(HOLD_POWER_ON) for name in vm.annotations):
             return HELD
         return POWER_ON
-    if wanted is PowerState.SUSPENDED:
+    if wanted is SUSPENDED:
         if seen.reserved:
             return POWER_OFF
-        return SUSPEND if seen.power is PowerState.ON else SETTLED  # P-15
-    soft = seen.power is PowerState.SUSPENDED and (
+        return SUSPEND if seen.power is ON else SETTLED  # P-15
+    soft = seen.power is SUSPENDED and (
         vm.spec.power_off_mode not in POWER_OFF_MODES_FROM_SUSPENDED
     )
     return SETTLED if soft else POWER_OFF  # P-14

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from vmsim.actions import Fault, Observed
 from vmsim.editions import Edition
-from vmsim.objects import Condition, PowerState, VirtualMachine, VMStatus
+from vmsim.objects import ON, Condition, PowerState, VirtualMachine, VMStatus
 
 CREATED = "VirtualMachineCreated"
 PLACEMENT_READY = "VirtualMachineConditionPlacementReady"
@@ -32,7 +32,7 @@ def report(
         status = VMStatus(_phase(vm, seen, failure), conditions=_of(prerequisites))
     else:
         placed = PLACEMENT_READY in vm.status.conditions
-        powers = (vm.spec.power_state or PowerState.ON, seen.power) if seen.exists else None
+        powers = (vm.spec.power_state or ON, seen.power) if seen.exists else None
         status = VMStatus(conditions=_conditions(prerequisites, powers, placed, failure))
     if seen.exists:
         status.power_state = edition.power_words[seen.power]
@@ -47,11 +47,14 @@ def renew(status: VMStatus, found: Mapping[str, Condition], now_s: float) -> dic
     kept = status.conditions
     if found is kept:
         return {}
+    if not kept:
+        status.conditions, status.since_s = found, dict.fromkeys(found, now_s)
+        return _words(found)
     new = {kind: condition for kind, condition in found.items() if condition != kept.get(kind)}
     turned = [kind for kind in new if kind not in kept or new[kind].status != kept[kind].status]
     status.since_s = {**status.since_s, **dict.fromkeys(turned, now_s)}
-    status.conditions = {**kept, **new} if kept else found
-    return {kind: [one.status, one.reason, one.message] for kind, one in new.items()}
+    status.conditions = {**kept, **new}
+    return _words(new)
 
 
 def _phase(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> str:
@@ -85,6 +88,10 @@ def _conditions(
     elif failure is not None:
         found.append(Condition(CREATED, "False", "Error", str(failure)))
     return _of(tuple(found))
+
+
+def _words(conditions: Mapping[str, Condition]) -> dict[str, list[str]]:
+    return {kind: [one.status, one.reason, one.message] for kind, one in conditions.items()}
 
 
 @lru_cache(maxsize=1024)

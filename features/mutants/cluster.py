@@ -322,13 +322,13 @@ FAILING = (
         "failure-unseen",
         "The VMs of a failed host count as running.",
         ("S-10", "S-28"),
-        edit(f"{FLEET}.lose_power", "guest.power = PowerState.OFF", "pass"),
+        edit(f"{FLEET}.lose_power", "guest.power = OFF", "pass"),
     ),
     Mutant(
         "off-vms-restarted",
         "After a failure also the VMs that were off are powered on.",
         ("S-24", "S-28"),
-        edit(f"{FLEET}.lose_power", "if guest.power is PowerState.ON:", "if guest.power:"),
+        edit(f"{FLEET}.lose_power", "if guest.power is ON:", "if guest.power:"),
     ),
     Mutant(
         "recovery-unseen",
@@ -349,7 +349,7 @@ FAILING = (
         edit(
             f"{FLEET}._roll_back",
             "guest.target = -1",
-            "guest.target = -1\n        guest.power = PowerState.OFF",
+            "guest.target = -1\n        guest.power = OFF",
         ),
     ),
     Mutant(

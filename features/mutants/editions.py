@@ -246,7 +246,7 @@ WORK = (
         edit(
             f"{STEP}:_next_of_power",
             "return POWER_ON\n    if wanted",
-            "return HELD if seen.power is PowerState.SUSPENDED else POWER_ON\n    if wanted",
+            "return HELD if seen.power is SUSPENDED else POWER_ON\n    if wanted",
         ),
     ),
     Mutant(

@@ -130,6 +130,6 @@ MUTANTS = (
         "suspend-stops",
         "A VM that is suspended is powered off.",
         ("S-02", "S-24"),
-        edit(f"{FLEET}._suspended", "guest.power = PowerState.SUSPENDED", "pass"),
+        edit(f"{FLEET}._suspended", "guest.power = SUSPENDED", "pass"),
     ),
 )

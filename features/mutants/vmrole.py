@@ -113,8 +113,8 @@ POWER = (
         ("S-01", "S-02"),
         edit(
             f"{STEP}:_next_of_power",
-            "wanted = vm.spec.power_state or PowerState.ON",
-            "wanted = PowerState.ON",
+            "wanted = vm.spec.power_state or ON",
+            "wanted = ON",
         ),
     ),
     Mutant(
@@ -192,7 +192,7 @@ POWER = (
         ("X-02",),
         edit(
             f"{STEP}:_next_of_deletion",
-            "return DESTROY if seen.power is PowerState.OFF else POWER_OFF",
+            "return DESTROY if seen.power is OFF else POWER_OFF",
             "return DESTROY",
         ),
     ),
@@ -322,9 +322,7 @@ PREREQUISITES = (
         "prerequisites-remembered",
         "What was missing once counts as missing for ever.",
         ("S-03", "S-04"),
-        edit(
-            "vmsim.controller:Surroundings._forget_if_changed", "self._conditions.clear()", "pass"
-        ),
+        edit("vmsim.controller:Surroundings._forget", "self._conditions.clear()", "pass"),
     ),
     Mutant(
         "class-of-another",
