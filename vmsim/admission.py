@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Protocol
 
+from vmsim.bounds import drives, lost_volumes, out_of_bounds
 from vmsim.editions import EDITION_2023_03, EDITION_2026_08, GROUP, Edition
 from vmsim.names import host_name_warning, is_label, subdomain_problem
 from vmsim.objects import ZONE_LABEL, PowerState
@@ -28,7 +29,6 @@ NAMESPACED_IMAGE = "VirtualMachineImage"
 CLUSTER_IMAGE = "ClusterVirtualMachineImage"
 WINDOWS_NAME_MAX = 15
 FQDN_MAX = 255
-HARDWARE_VERSION_MAX = 22
 
 
 class ImageRef(Protocol):
@@ -352,13 +352,6 @@ def _restart_on_update(draft: _Draft) -> Iterator[FieldError]:
         yield _invalid("spec.nextRestartTime", asked, detail, "RESTART-2")
 
 
-def _hardware_version(draft: _Draft) -> Iterator[FieldError]:
-    version = draft.spec("minHardwareVersion")
-    if isinstance(version, int) and version > HARDWARE_VERSION_MAX:
-        detail = f"should be less than or equal to {HARDWARE_VERSION_MAX}"
-        yield _invalid("spec.minHardwareVersion", version, detail, "HARDWARE-1")
-
-
 def _kept_secret_name(draft: _Draft) -> Iterator[FieldError]:
     """M-15: an update that empties the secret's name, but keeps vmMetadata, keeps the name too."""
     stored = dig(draft.old, "spec", "vmMetadata", "secretName")
@@ -371,21 +364,33 @@ def _refused_changes(draft: _Draft) -> Iterator[FieldError]:
     return iter(denials(draft.old, draft.raw, draft.terms.edition, draft.terms.verdict))
 
 
+def _bounds(draft: _Draft) -> Iterator[FieldError]:
+    return out_of_bounds(draft.raw, draft.terms.edition)
+
+
+def _drives(draft: _Draft) -> Iterator[FieldError]:
+    return drives(draft.raw)
+
+
+def _volumes(draft: _Draft) -> Iterator[FieldError]:
+    return lost_volumes(draft.old, draft.raw)
+
+
 _CREATE: Mapping[str, tuple[Step, ...]] = {
     EDITION_2023_03.name: (
         *(_name, _zone, _image_name, _class, _storage),
-        *(_default_nic_2023, _power_stated),
+        *(_default_nic_2023, _power_stated, _bounds),
     ),
     EDITION_2026_08.name: (
         *(_name, _host_name, _zone, _image, _class, _storage),
         *(_default_nic_2026, _power_on_create, _power_off_mode),
-        *(_restart_on_create, _hardware_version),
+        *(_restart_on_create, _bounds, _drives),
     ),
 }
 _UPDATE: Mapping[str, tuple[Step, ...]] = {
-    EDITION_2023_03.name: (_kept_secret_name, _refused_changes, _zone, _power_stated),
+    EDITION_2023_03.name: (*(_kept_secret_name, _refused_changes, _zone, _power_stated, _bounds),),
     EDITION_2026_08.name: (
         *(_host_name, _refused_changes, _zone),
-        *(_power_on_update, _restart_on_update, _hardware_version),
+        *(_power_on_update, _restart_on_update, _bounds, _drives, _volumes),
     ),
 }

@@ -4,8 +4,7 @@ vm.md answers with a table: one row per field, and a cell for "while powered on"
 off" and "not already set". Here that table is data: a row per field and edition, with the rows
 that only the code of the day knows next to those that the page prints. Where the page and the
 code disagree the row carries both answers, and the caller chooses whose verdict counts; the
-page's is the default. Rules that the page states in prose have ids too, so that tests, documents
-and scenarios can point at them.
+page's is the default. Rules that the page states in prose have ids, too, to be pointed at.
 
 A manifest is a plain dict as YAML gives it, in the edition's own API version. `""` counts as
 unset. "Powered on" means that the *desired* state is on before and after the update (M-04).
@@ -52,6 +51,7 @@ class ErrorKind(StrEnum):
     FORBIDDEN = "Forbidden"
     NOT_FOUND = "Not found"
     UNSUPPORTED = "Unsupported value"
+    DUPLICATE = "Duplicate value"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Every mutant there is, by the part that is at fault."""
 
-from features.mutants import Mutant, api, cluster, editions, plant, updates, vmrole
+from features.mutants import Mutant, api, bounds, cluster, editions, plant, updates, vmrole
 
 MUTANTS: tuple[Mutant, ...] = (
     *updates.MUTANTS,
     *api.MUTANTS,
+    *bounds.MUTANTS,
     *editions.MUTANTS,
     *vmrole.MUTANTS,
     *cluster.MUTANTS,

@@ -6,6 +6,8 @@ from features.steps.phrases import phrase
 from features.target import Target
 from features.user import NAMESPACE, ZONE_LABEL
 
+GUEST = "otherLinux64Guest"
+
 
 @given(phrase("the API of edition {edition}"))
 def _edition(target: Target, edition: str) -> None:
@@ -150,7 +152,7 @@ def _vm_in_zone(target: Target, name: str, zone: str, state: str) -> None:
 def _vm_with_cdrom(target: Target, name: str, state: str) -> None:
     image = {"kind": "VirtualMachineImage", "name": "vmi-00000000000000006"}
     drive = {"name": "cdrom1", "image": image, "connected": True, "allowGuestControl": True}
-    _make(target, name, state, {"hardware": {"cdrom": [drive]}})
+    _make(target, name, state, {"guestID": GUEST, "hardware": {"cdrom": [drive]}})
 
 
 @given(phrase('VM "{name:q}" that waits for class "{vm_class:q}"'))

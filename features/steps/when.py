@@ -70,6 +70,25 @@ def _create_to_have(target: Target, name: str, field: str, value: str) -> None:
     target.apply_vm(name, **target.fields(f"{field}: {value}"))
 
 
+@when(phrase('VM "{name:q}" is created with {count:d} network interfaces'))
+def _create_with_interfaces(target: Target, name: str, count: int) -> None:
+    target.apply_vm(name, network={"interfaces": [{"name": f"eth{n}"} for n in range(count)]})
+
+
+@when(
+    phrase(
+        'VM "{name:q}" is created with guest identifier "{guest:q}" and CD-ROMs of images '
+        "{images:qs}"
+    )
+)
+def _create_with_drives(target: Target, name: str, guest: str, images: list[str]) -> None:
+    drives = [
+        {"name": f"cdrom{n}", "image": {"kind": "VirtualMachineImage", "name": image}}
+        for n, image in enumerate(images, start=1)
+    ]
+    target.apply_vm(name, guestID=guest or None, hardware={"cdrom": drives})
+
+
 @when(phrase('class "{name:q}" with {cpus:d} CPUs and {memory} of memory is made'))
 def _make_class(target: Target, name: str, cpus: int, memory: str) -> None:
     target.apply_class(name, {"cpus": cpus, "memory": memory})

@@ -1,0 +1,154 @@
+"""Which values of a VirtualMachine are out of bounds, whatever else is said of it?
+
+What a schema writes as a pattern, a format or a range, and what the webhook asks of lists of
+drives and volumes. Each row of BOUNDS is a place, where `[]` means every item of a list, a test of
+one value that is set, what is said when it fails, and the clause that asks for it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vmsim.editions import EDITION_2023_03, EDITION_2026_08, Edition
+from vmsim.quantities import MIB, quantity
+from vmsim.rules import ErrorKind, FieldError, Raw, dig, printed
+
+INTERFACES_MAX = 10
+HARDWARE_VERSION_MIN, HARDWARE_VERSION_MAX = 13, 22
+PROBE_S_MAX = 60
+DRIVES = "spec.hardware.cdrom"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One row of the table."""
+
+    place: str
+    holds: Callable[[Any], bool]
+    detail: str
+    rule: str
+
+
+def _matching(place: str, pattern: str, detail: str, rule: str = "N-10") -> Bound:
+    known = re.compile(pattern)
+    return Bound(place, lambda value: bool(known.fullmatch(str(value))), detail, rule)
+
+
+def _named(place: str) -> Bound:
+    return _matching(place, "[a-z0-9]{2,}", "should match '^[a-z0-9]{2,}$'")
+
+
+def _uuid(place: str) -> Bound:
+    pattern = "(?i:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    return _matching(place, pattern, "must be of type uuid")
+
+
+def _whole(place: str) -> Bound:
+    return _matching(place, "[0-9]+", "must be a whole number of CPUs", "N-11")
+
+
+def _range(place: str, low: int, high: int) -> Bound:
+    return Bound(
+        place,
+        lambda value: isinstance(value, int) and low <= value <= high,
+        f"should be from {low} to {high}",
+        "N-10",
+    )
+
+
+def _is_whole_mib(value: Any) -> bool:
+    try:
+        return quantity(value) % MIB == 0
+    except ValueError:
+        return False
+
+
+def _is_thin_or_zeroed(options: Any) -> bool:
+    thin, zeroed = (dig(options, name) for name in ("thinProvisioned", "eagerZeroed"))
+    return not (thin is True and zeroed is True)
+
+
+_OPTIONS = "spec.advancedOptions.defaultVolumeProvisioningOptions"
+BOUNDS: Mapping[str, tuple[Bound, ...]] = {
+    EDITION_2023_03.name: (
+        Bound(_OPTIONS, _is_thin_or_zeroed, "cannot be both thin and eager-zeroed", "ST-09"),
+    ),
+    EDITION_2026_08.name: (
+        Bound(
+            "spec.minHardwareVersion",
+            lambda version: not isinstance(version, int) or version <= HARDWARE_VERSION_MAX,
+            f"should be less than or equal to {HARDWARE_VERSION_MAX}",
+            "HARDWARE-1",
+        ),
+        Bound(
+            "spec.minHardwareVersion",
+            lambda version: (
+                not isinstance(version, int) or version == 0 or version >= HARDWARE_VERSION_MIN
+            ),
+            f"should be greater than or equal to {HARDWARE_VERSION_MIN}",
+            "N-10",
+        ),
+        Bound(
+            "spec.network.interfaces",
+            lambda items: not isinstance(items, list) or len(items) <= INTERFACES_MAX,
+            f"must have at most {INTERFACES_MAX} items",
+            "N-10",
+        ),
+        _named("spec.network.interfaces[].name"),
+        _named(f"{DRIVES}[].name"),
+        _uuid("spec.biosUUID"),
+        _uuid("spec.instanceUUID"),
+        _range("spec.readinessProbe.timeoutSeconds", 1, PROBE_S_MAX),
+        *(_whole(f"spec.resources.{part}.cpu") for part in ("size", "requests", "limits")),
+        Bound(
+            "spec.advanced.bootDiskCapacity", _is_whole_mib, "must be a multiple of 1Mi", "ST-08"
+        ),
+    ),
+}
+
+
+def out_of_bounds(raw: Raw, edition: Edition) -> Iterator[FieldError]:
+    """Every value of the object that a row of the table refuses."""
+    for bound in BOUNDS[edition.name]:
+        for place, value in _values(raw, bound.place.split(".")):
+            if not bound.holds(value):
+                shown = printed(value)
+                yield FieldError(place, ErrorKind.INVALID, bound.detail, bound.rule, shown)
+
+
+def _values(value: Any, steps: list[str], place: str = "") -> Iterator[tuple[str, Any]]:
+    """The values at a place, each with its own name; those that are unset are left out."""
+    if not steps:
+        yield place, value
+        return
+    name, many = steps[0].removesuffix("[]"), steps[0].endswith("[]")
+    found = value.get(name) if isinstance(value, Mapping) else None
+    below = f"{place}.{name}" if place else name
+    if many:
+        for number, item in enumerate(found if isinstance(found, list) else ()):
+            yield from _values(item, steps[1:], f"{below}[{number}]")
+    elif found is not None:
+        yield from _values(found, steps[1:], below)
+
+
+def drives(raw: Raw) -> Iterator[FieldError]:
+    """I-08: a VM with a CD-ROM names its guest's identifier, and no image twice."""
+    names = [name for _, name in _values(raw, f"{DRIVES}[].image.name".split("."))]
+    if dig(raw, *DRIVES.split(".")) and not dig(raw, "spec", "guestID"):
+        detail = "when deploying a VM with CD-ROMs"
+        yield FieldError("spec.guestID", ErrorKind.REQUIRED, detail, "I-08")
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            place = f"{DRIVES}[{number}].image.name"
+            yield FieldError(place, ErrorKind.DUPLICATE, "", "I-08", printed(name))
+
+
+def lost_volumes(old: Raw, raw: Raw) -> Iterator[FieldError]:
+    """M-12: a volume that is not removable stays."""
+    kept = {name for _, name in _values(raw, ["spec", "volumes[]", "name"])}
+    for place, volume in _values(old, ["spec", "volumes[]"]):
+        name = dig(volume, "name")
+        if dig(volume, "removable") is False and name not in kept:
+            detail = f"volume {name} is not removable"
+            yield FieldError(place, ErrorKind.FORBIDDEN, detail, "M-12")
