@@ -32,6 +32,7 @@ class Effort:
     rolling: tuple[int, ...] = (64, 1_000)
     rolling_rounds: int = 5
     year_replications: int = 20
+    sweep_rounds: int = 5
     vsphere: bool = True
 
 
@@ -53,6 +54,7 @@ QUICK = Effort(
     rolling=(64,),
     rolling_rounds=2,
     year_replications=3,
+    sweep_rounds=1,
     vsphere=False,
 )
 SHORT = Effort(
@@ -78,7 +80,7 @@ class Bench:
     def rows(self) -> Iterator[Row]:
         """The rows of the table, each as soon as it is measured."""
         parts = (self._churn, self._cloudsim, self._scaling, self._memory)
-        for part in (*parts, self._rolling, self._simgrid, self._year, self._vsphere):
+        for part in (*parts, self._rolling, self._simgrid, self._year, self._sweep, self._vsphere):
             yield from part()
 
     def _churn(self) -> Iterator[Row]:
@@ -168,6 +170,23 @@ class Bench:
         cost = [measure.once(words)["ms_per_replication"] for _ in range(3)]
         what = "64 hosts, a year of failures: CPU ms per replication"
         yield Row.at_most(what, measure.spread(cost), 25.0)
+
+    def _sweep(self) -> Iterator[Row]:
+        gains, seconds = [], []
+        for number in range(self._effort.sweep_rounds):
+            folder = str(self._folder / f"sweep-{number}")
+            one, two = (
+                measure.once([*_python("bench.sweeping"), "scale", count, folder])
+                for count in ("1", "2")
+            )
+            assert one["digest"] == two["digest"], "workers changed the result"
+            gains.append(one["wall_s"] / two["wall_s"])
+            words = [*_python("bench.sweeping"), "rows", "1000000", folder]
+            seconds.append(measure.once(words)["wall_s"])
+        what = "a sweep of 64 years of failures: seconds with one worker by those with two"
+        yield Row.at_least(what, measure.spread(gains), 1.8)
+        what = "summary of 1,000,000 rows in 1,000 cells: seconds"
+        yield Row.at_most(what, measure.spread(seconds), 2.0)
 
     def _vsphere(self) -> Iterator[Row]:
         if not self._effort.vsphere:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,10 +18,13 @@ from typer.testing import CliRunner
 
 from backends import opened
 from vmsim.cli import app
+from vmsim.kube import Denial
 from vmsim.loading import load
 from vmsim.problems import BadInput, Unreachable
-from vmsim.whatif import dataset, design, store, working
+from vmsim.whatif import dataset, design, rendering, store, working
 from vmsim.whatif.design import Cell, Design, suite
+from vmsim.whatif.statistics import mean
+from vmsim.whatif.summary import summary
 from vmsim.whatif.working import Engine, Work
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
@@ -261,6 +265,97 @@ def test_manifests_name_every_index(tmp_path: Path) -> None:
     assert job["spec"]["completions"] == len(sweep().shards())
     text = runner.invoke(app, ["sweep", "render", "slurm", str(tmp_path)]).output
     assert f"--array=0-{len(sweep().shards()) - 1}" in text
+
+
+def manifest() -> dict[str, Any]:
+    """The Job of a sweep of four processes."""
+    value: dict[str, Any] = yaml.safe_load(rendering.kubernetes("abc", 4, "vmsim", "sweep"))
+    return value
+
+
+def unknown_fields(value: Any, kind: str, path: str = "") -> list[str]:
+    """Fields that the official client's type `kind` does not have, with their paths."""
+    from kubernetes.client import models
+
+    if kind.lower().startswith("list["):
+        parts = [unknown_fields(one, kind[5:-1], f"{path}[]") for one in value]
+        return [name for part in parts for name in part]
+    model = getattr(models, kind, None)
+    if model is None:
+        return []
+    types = {model.attribute_map[name]: kind for name, kind in model.openapi_types.items()}
+    found = [f"{path}.{name}" for name in value if name not in types]
+    for name in value.keys() & types.keys():
+        found += unknown_fields(value[name], types[name], f"{path}.{name}")
+    return found
+
+
+def test_job_has_only_fields_that_kubernetes_knows() -> None:
+    pytest.importorskip("kubernetes", reason="the extra kubernetes is not installed")
+    good = manifest()
+    assert unknown_fields(good, "V1Job") == []
+    good["spec"]["template"]["spec"]["containers"][0]["mounts"] = []
+    assert unknown_fields(good, "V1Job") == [".spec.template.spec.containers[].mounts"]
+
+
+@pytest.mark.kube
+@pytest.mark.timeout(600)
+def test_api_server_takes_the_job_strictly(tmp_path: Path) -> None:
+    """The server itself judges it: defaults, validation and unknown fields, and stores nothing."""
+    from backends.kube_api import KubeApi
+    from backends.kube_process import KubeProcess
+
+    strictly = "/apis/batch/v1/namespaces/default/jobs?dryRun=All&fieldValidation=Strict"
+    process = KubeProcess(tmp_path).start()
+    try:
+        with KubeApi(process.kubeconfig) as api:
+            assert api.create(strictly, manifest())["spec"]["completions"] == 4
+            wrong = manifest()
+            wrong["spec"]["parallel"] = 4
+            with pytest.raises(Denial, match=r'unknown field "spec.parallel"'):
+                api.create(strictly, wrong)
+    finally:
+        process.stop()
+
+
+def test_batch_script_is_one_that_a_shell_can_read(tmp_path: Path) -> None:
+    script = tmp_path / "sweep.sh"
+    script.write_text(rendering.slurm("abc", 4, "'/a b/sweep'"))
+    assert subprocess.run(["sh", "-n", str(script)]).returncode == 0
+    options = re.findall(r"^#SBATCH --([a-z-]+)", script.read_text(), flags=re.M)
+    assert options == ["job-name", "array", "cpus-per-task", "requeue"]
+
+
+def test_summary_is_the_mean_of_each_cell(tmp_path: Path) -> None:
+    plan = sweep(3, 5, 5)
+    design.write(plan, tmp_path / "plan.json")
+    ran(plan, tmp_path)
+    results = list(store.results(tmp_path, plan))
+    dataset.write(plan, results, tmp_path)
+
+    lines = list(summary(tmp_path, ["retry_worst_s", "retries"]))
+
+    assert [(one.cell, one.metric) for one in lines[:2]] == [(0, "retry_worst_s"), (0, "retries")]
+    for one in lines:
+        values = [row.row[one.metric] for cell, _, row in results if cell == one.cell]
+        expected = mean(values)
+        assert (one.count, one.least, one.most) == (5, min(values), max(values))
+        assert (one.mean, one.low, one.high) == pytest.approx(
+            (expected.value, expected.low, expected.high)
+        )
+    done = CliRunner().invoke(app, ["sweep", "summary", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("retry_worst_s") == 3
+
+
+def test_summary_of_what_is_not_there_is_bad_input(tmp_path: Path) -> None:
+    design.write(sweep(), tmp_path / "plan.json")
+    runner = CliRunner()
+    early = runner.invoke(app, ["sweep", "summary", str(tmp_path)])
+    unknown = runner.invoke(app, ["sweep", "summary", str(tmp_path), "--metric", "joy"])
+    assert (early.exit_code, unknown.exit_code) == (2, 2)
+    assert "sweep merge" in early.output
+    assert "there is no metric joy" in unknown.output
 
 
 @pytest.mark.parametrize(

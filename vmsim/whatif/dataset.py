@@ -43,12 +43,7 @@ def rows(design: Design, results: Sequence[tuple[int, int, Outcome]]) -> Iterato
 
 def write(design: Design, results: Sequence[tuple[int, int, Outcome]], folder: Path) -> list[Path]:
     """Write replications.parquet and incidents.parquet; BadInput without pyarrow."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        hint = "pip install 'vmsim[whatif]'"
-        raise BadInput([Problem("Parquet needs the package pyarrow", hint=hint)]) from None
+    pa, pq = _arrow()
     folder.mkdir(parents=True, exist_ok=True)
     tables = {
         "replications": pa.Table.from_pylist(
@@ -66,6 +61,30 @@ def write(design: Design, results: Sequence[tuple[int, int, Outcome]], folder: P
         beside.replace(path)
         paths.append(path)
     return paths
+
+
+def columns(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """These columns of replications.parquet as float arrays, NaN where there is no value;
+    BadInput if there is no such file."""
+    _, pq = _arrow()
+    path = folder / "replications.parquet"
+    try:
+        table = pq.read_table(path, columns=list(names))
+    except (OSError, ValueError) as error:
+        hint = f"`vmsim sweep merge {folder}` writes it"
+        reason = str(error).partition("\n")[0]
+        raise BadInput([Problem(f"cannot read: {reason}", file=str(path), hint=hint)]) from None
+    return {name: table.column(name).cast("float64").to_numpy() for name in names}
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        hint = "pip install 'vmsim[whatif]'"
+        raise BadInput([Problem("Parquet needs the package pyarrow", hint=hint)]) from None
+    return pa, pq
 
 
 def provenance(design: Design) -> dict[bytes, bytes]:

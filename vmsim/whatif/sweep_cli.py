@@ -5,6 +5,7 @@ vmsim sweep run runs/e1                      here, on all processors
 vmsim sweep run runs/e1 --shard 0/8          one of eight machines
 vmsim sweep status runs/e1
 vmsim sweep merge runs/e1
+vmsim sweep summary runs/e1
 """
 
 import os
@@ -189,6 +190,27 @@ def merge(
             print(f"cell {cell} ({made.cells[cell]}) cannot be run: {text}")
         print(f"digest {store.rows_digest(list(dataset.rows(made, results)))}")
         raise typer.Exit(FAILED if problems else 0)
+
+
+@app.command()
+def summary(
+    folder: Folder,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric; by default the study's.")
+    ] = None,
+) -> None:
+    """Print the mean of each cell with its 95 % interval, from what `merge` wrote."""
+    with exit_codes():
+        from vmsim.whatif import design, summary
+        from vmsim.whatif.studies import STUDIES
+
+        made = design.read(folder / PLAN)
+        study = STUDIES.get(made.study)
+        names = metric or [study.metric if study else "downtime_s"]
+        for one in summary.summary(folder, names):
+            ends = f"[{one.low:.6g}, {one.high:.6g}], {one.least:.6g} to {one.most:.6g}"
+            print(f"{made.cells[one.cell] or 'the scenario as it is'}: {one.metric} "
+                  f"{one.mean:.6g} {ends}, {one.count} runs")  # fmt: skip
 
 
 @app.command()
