@@ -49,6 +49,16 @@ def test_creations_that_are_too_many_ask_again_after_ten_seconds() -> None:
     assert made(3, maxCreates=2, createRequeue="7s") == [25, 25, 53]
 
 
+def test_creation_that_was_refused_makes_way_for_another() -> None:
+    other = {"name": "d", "hosts": [{"name": "esx-2", "cores": 64, "memory": "512Gi"}]}
+    system = Run(scenario(clusters=[*BIG, other], policies={"retry": {"maxCreates": 1}}))
+    system.apply(vm("a", needs=GPU))
+    system.until(10)
+    system.apply(vm("b"))
+    system.until(100)
+    assert [name for _, name, _ in system.log("VmCreated")] == ["demo/b"]
+
+
 def test_creations_of_2023_are_four_fifths_of_the_workers() -> None:
     """Five workers create four VMs; the fifth VM waits for a resync (Q-04)."""
     assert made(5, "2023-03", workers=5) == [25, 25, 25, 25, 625]
