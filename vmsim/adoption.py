@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from vmsim.actions import Task, Verb
 from vmsim.editions import Edition
-from vmsim.fleet import Fleet, datastore_on, serial_of
+from vmsim.fleet import Fleet, datastore_on
+from vmsim.guests import serial_of
 from vmsim.objects import HostState, PowerState, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.ports import VMShown

@@ -178,7 +178,6 @@ class Controller:
         if vm.generation > 1 and self._hypervisor.observe(key).exists:
             self._hypervisor.tag(key, policy_words(vm))
         observe, edition, requests = self._hypervisor.observe, self._edition, self._requests
-        asked = False
         for _ in range(STEPS_PER_VISIT):
             seen = observe(key)
             step = next_step(vm, seen, missing, edition)
@@ -186,9 +185,6 @@ class Controller:
             if request is None:
                 self._stop(vm, seen, step, conditions)
                 break
-            if not asked:
-                asked = True
-                self._unsettle(key)
             if step is CREATE and self._too_many():
                 self._come_again(key)
                 break
@@ -236,6 +232,7 @@ class Controller:
             del self._creating[key]  # it was refused, or made at once
 
     def _come_again(self, key: str) -> None:
+        self._unsettle(key)
         if self._retry.create_requeue_s:
             self._queue.add_after(key, self._retry.create_requeue_s)
 

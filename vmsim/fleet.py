@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vmsim.actions import ABSENT, MIGRATE, USER, Cause, Fault, Observed, PowerOffMode, Task, Verb
-from vmsim.guests import GuestTimes
+from vmsim.guests import GuestTimes, address
 from vmsim.inventory import Inventory
 from vmsim.objects import DOWN, OFF, ON, SUSPENDED, HostSpec
 from vmsim.placement import Placer, Requirement, Shape, summary
@@ -39,6 +39,7 @@ TO_A_HOST = frozenset((Verb.POWER_ON, Verb.MIGRATE))
 WITHOUT_ROOM = frozenset((Verb.CREATE, Verb.RELOCATE))
 STOPS_THE_GUEST = frozenset((Verb.POWER_OFF, Verb.RESTART))
 MOVES = TO_A_HOST | {Verb.RELOCATE}
+PLACES_THE_FILES = WITHOUT_ROOM | {Verb.MIGRATE}
 
 
 @dataclass(slots=True)
@@ -139,33 +140,36 @@ class Fleet:
 
     def start(self, guest: Guest, verb: Verb, row: int, cause: Cause) -> None:
         """Start `verb` on the guest; `row` is the destination of a creation, power-on or move."""
-        inventory = self.inventory
         guest.busy = verb
         guest.cause = cause
         guest.fault = None
         if verb in WITHOUT_ROOM:
             guest.bound_for = row
-        if verb in TO_A_HOST and guest.claim != row:
+        elif verb in TO_A_HOST and guest.claim != row:
             self._claim(guest, row)
-        host, datastore, requirement = guest.host, "", guest.requirement
-        if row >= 0:
-            destination = inventory.hosts[row]
-            host, datastore = destination.name, datastore_on(destination, requirement)
-        cpus, memory_mib = requirement.cpus, requirement.memory_mib
-        task = Task(verb, guest.key, guest.host, host, cause, cpus, memory_mib, datastore)
-        if verb is MIGRATE:
-            task.class_name, task.devices = requirement.class_name, requirement.devices
-            if requirement.datastores and not datastore:
-                task.from_datastore = requirement.datastores[0]
-                anywhere = replace(requirement, datastores=guest.stores)
-                task.datastore = datastore_on(destination, anywhere)
-        if verb in STOPS_THE_GUEST and self.guest_times is not None:
+        host = guest.host if row < 0 else self.inventory.hosts[row].name
+        task = Task(verb, guest.key, guest.host, host, cause)
+        if verb in PLACES_THE_FILES:
+            self._describe(guest, task, row)
+        elif verb in STOPS_THE_GUEST and self.guest_times is not None:
             task.mode = guest.off_mode if cause is USER else PowerOffMode.TRY_SOFT
             task.lasts_s = self.guest_times.power_off_s(guest.key, task.mode)
         self._plant.start(task, self._ended)
         if guest.busy is verb:
             data = {"verb": VERBS[verb], "host": host, "cause": CAUSES[cause]}
             self.trace.write("cluster", "TaskStarted", guest.key, data)
+
+    def _describe(self, guest: Guest, task: Task, row: int) -> None:
+        """Tell in the task what the VM is like, and on which datastore it is to lie."""
+        requirement, destination = guest.requirement, self.inventory.hosts[row]
+        task.cpus, task.memory_mib = requirement.cpus, requirement.memory_mib
+        task.datastore = datastore_on(destination, requirement)
+        if task.verb is MIGRATE:
+            task.class_name, task.devices = requirement.class_name, requirement.devices
+            if requirement.datastores and not task.datastore:
+                task.from_datastore = requirement.datastores[0]
+                anywhere = replace(requirement, datastores=guest.stores)
+                task.datastore = datastore_on(destination, anywhere)
 
     def learn(self, guest: Guest, verb: Verb, row: int) -> None:
         """Somebody else did `verb` to a guest that is not busy, past us; `row` is where it is now.
@@ -244,7 +248,7 @@ class Fleet:
     def _apply(self, guest: Guest, task: Task) -> None:
         verb = task.verb
         data: dict[str, Any] = {"host": task.host, "cause": CAUSES[task.cause]}
-        if verb in MOVES and task.source != task.host:
+        if task.source != task.host and verb in MOVES:
             data["from"] = task.source
         if task.report:
             data |= task.report
@@ -303,7 +307,7 @@ class Fleet:
 
         def ready() -> None:
             if guest.boots == boot and guest.power is ON:
-                guest.ip = _address(guest.serial)
+                guest.ip = address(guest.serial)
                 self.notify(guest, requested=False)
 
         times = self.guest_times
@@ -376,20 +380,6 @@ def datastore_on(host: HostSpec, requirement: Requirement) -> str:
         if not requirement.datastores or name in requirement.datastores:
             return name
     return ""
-
-
-def _address(serial: int) -> str:
-    """A private address that differs for each of 16 million VMs."""
-    return f"10.{serial >> 16 & 255}.{serial >> 8 & 255}.{serial & 255}"
-
-
-def serial_of(address: str) -> int:
-    """The number of the guest that was given the address; 0 for an address of another origin."""
-    parts = address.split(".")
-    if len(parts) != 4 or not all(part.isdecimal() for part in parts):
-        return 0
-    high, middle, low = (int(part) & 255 for part in parts[1:])
-    return high << 16 | middle << 8 | low
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""How long does this VM's guest take to start, and to shut down?
+"""How long does this VM's guest take to start and to shut down, and which address has it?
 
 By the VM's class, from a stream of the VM's own: what other VMs do shifts nothing. A guest that is
 not described takes the scenario's fixed durations. Powering off, or restarting, hard asks no guest
@@ -65,3 +65,17 @@ class GuestTimes:
         if name not in self._streams:
             self._streams[name] = draws(law, stream(self.seed, name), block=1)
         return next(self._streams[name])
+
+
+def address(serial: int) -> str:
+    """A private address that differs for each of 16 million VMs."""
+    return f"10.{serial >> 16 & 255}.{serial >> 8 & 255}.{serial & 255}"
+
+
+def serial_of(address: str) -> int:
+    """The number of the guest that was given the address; 0 for an address of another origin."""
+    parts = address.split(".")
+    if len(parts) != 4 or not all(part.isdecimal() for part in parts):
+        return 0
+    high, middle, low = (int(part) & 255 for part in parts[1:])
+    return high << 16 | middle << 8 | low

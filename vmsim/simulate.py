@@ -41,7 +41,7 @@ from vmsim.policies import policy
 from vmsim.ports import Backend, PlantNeeds
 from vmsim.rng import stream
 from vmsim.scenario import Entry, Maintenance
-from vmsim.timer import call_later
+from vmsim.timer import call_later, clock
 from vmsim.timing import retry_policy
 from vmsim.trace import Record, Trace
 from vmsim.upgrade import Upgrade
@@ -67,7 +67,7 @@ class System:
         self.env = env
         self.differences: list[str] = []
         self._backend = backend
-        self.trace = Trace(lambda: env.now, sink)
+        self.trace = Trace(clock(env), sink)
         self.header = header(plan, backend)
         self.trace.write_header(self.header)
         self.picture = Picture()
@@ -86,7 +86,7 @@ class System:
         self.hosts.maintenance.offers_room = lambda: self._room_due
         self.cluster.admits = self.hosts.admission.refusal
         self.cluster.sized = self.hosts.admission.sized
-        self.api = store(lambda: env.now, Catalog(spec.edition), plan.edition, self.trace)
+        self.api = store(clock(env), Catalog(spec.edition), plan.edition, self.trace)
         self.api.verdict = spec.verdict
         storage = {name: tuple(stores) for name, stores in spec.storage.items()}
         surroundings = Surroundings(self.api, plan.edition, storage, inventory.lowest_mhz)

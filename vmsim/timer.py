@@ -4,8 +4,14 @@ A timer is SimPy's own event with one callback; no process is needed to wait.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import simpy
+
+
+def clock(env: simpy.Environment) -> Callable[[], float]:
+    """Tells the simulated second; asked for each record, so without a call of ours in between."""
+    return partial(type(env).now.__get__, env)
 
 
 def call_later(

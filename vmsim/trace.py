@@ -68,8 +68,8 @@ class Trace:
         now = self._now()
         if now != self._instant:
             self._instant, self._second = now, round(float(now), 6)
-        self.count += 1
-        record = Record(self._second, self.count, source, kind, object_, data or {})
+        self.count = number = self.count + 1
+        record = Record(self._second, number, source, kind, object_, data or {})
         if self._encodes:
             lines = self._lines
             self._encoder.encode_into(record, lines, -1)

@@ -104,12 +104,12 @@ class WorkQueue:
 
     def add(self, key: str) -> None:
         """Make the key due now; a later due time of the key is dropped."""
-        self._due.pop(key, None)
+        if self._due:
+            self._due.pop(key, None)
         if key in self._busy:
             self._busy[key] = True
             return
-        if key not in self._ready:
-            self._ready[key] = 0
+        self._ready.setdefault(key, 0)
         if not self._draining and not self._held:
             self._draining = True
             self._call(0.0, self._drain)
