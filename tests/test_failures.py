@@ -238,6 +238,23 @@ def test_calendar_passes_over_a_host_that_fails() -> None:
     assert made.log("EnteredMaintenanceMode")[-1] == (3620, "esx-3", "EnteredMaintenanceMode")
 
 
+def test_host_that_fails_while_it_is_worked_on_comes_back_when_it_is_repaired() -> None:
+    made = failing(
+        clusters=THREE,
+        maintenanceCalendar=[{"first": "1h", "work": "10m", "every": "1d"}],
+        timeline=[{"at": "65m", "failHost": "esx-1"}, {"at": "3h", "recoverHost": "esx-1"}],
+    )
+    made.until(2 * 86400)
+    kinds = ("EnteredMaintenanceMode", "ExitMaintenanceMode")
+    of_host = [(t, kind) for t, name, kind in made.log(*kinds) if name == "esx-1"]
+    assert of_host == [
+        (3610, "EnteredMaintenanceMode"),
+        (10_810, "ExitMaintenanceMode"),
+        (86_400 + 3610, "EnteredMaintenanceMode"),
+        (86_400 + 4220, "ExitMaintenanceMode"),
+    ]
+
+
 REFUSED = {
     "no such host": ({"failures": rule("1h", "1h", hosts="esxi-*")}, "no host matches esxi-"),
     "no rack": (

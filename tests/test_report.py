@@ -15,7 +15,7 @@ from vmsim.running import How, run
 from vmsim.whatif import design, working
 from vmsim.whatif.design import Cell, Design, suite
 from vmsim.whatif.figures import POINTS_SHOWN, thinned
-from vmsim.whatif.history import Level, history
+from vmsim.whatif.history import Level, binned, history
 from vmsim.whatif.statistics import Figure
 from vmsim.whatif.variants import Variant, Variants, front, heat, of_folder
 from vmsim.whatif.working import Engine, Work
@@ -24,7 +24,7 @@ pytest.importorskip("vl_convert", reason="the extra report is not installed")
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FIGURES = ("hosts", "vms", "use", "waiting", "fragmentation", "downtimes")
+FIGURES = ("hosts", "vms", "load", "use", "waiting", "fragmentation", "downtimes")
 ASK = """
 <script>
 const later = (test, then) => test() ? then() : setTimeout(() => later(test, then), 50);
@@ -180,6 +180,13 @@ def test_states_of_a_vm_follow_each_other_without_gaps(trace: Path) -> None:
     assert states[-4:] == ["waiting", "starting", "booting", "running"]
 
 
+def test_vm_that_is_made_off_is_off(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    run(load(SCENARIOS / "rolling-upgrade.yaml"), How(trace=path), opened)
+    states = [state for _, _, state in history(path).vms["demo/off-1"].segments]
+    assert states == ["starting", "off"]
+
+
 def test_long_level_keeps_its_extremes() -> None:
     level = Level([float(at) for at in range(100_000)], [float(at % 97) for at in range(100_000)])
     level.values[77_777] = 1e6
@@ -189,6 +196,19 @@ def test_long_level_keeps_its_extremes() -> None:
     assert len(points) <= POINTS_SHOWN + 2
     assert points == sorted(points)
     assert (77_777.0, 1e6) in points
+
+
+def test_parts_of_a_level_have_its_mean() -> None:
+    level = Level([0.0, 3.0, 4.0, 10.0], [2.0, 6.0, 0.0, 0.0])
+    assert binned(level, 5) == pytest.approx([2.0, 4.0, 0.0, 0.0, 0.0])
+
+
+def test_load_of_the_hosts_adds_up_to_what_is_used(trace: Path) -> None:
+    found = history(trace)
+    ends = [level.values[-1] for level in found.load.values()]
+    assert len(ends) == 3
+    assert max(ends) <= 1.0
+    assert sum(level.values[-1] > 0 for level in found.load.values()) >= 2
 
 
 def test_thousand_vms_make_a_page_below_three_megabytes(tmp_path: Path) -> None:

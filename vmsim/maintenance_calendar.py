@@ -2,7 +2,8 @@
 
 Each entry of the calendar goes through its hosts in rounds, so many at a time: enter maintenance
 mode, work, exit, next host. A host that cannot be had (it is down, or does not get empty in time)
-is passed over until the next round.
+is passed over until the next round. One that fails while it is worked on leaves maintenance mode
+when it is repaired.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -15,6 +16,7 @@ import simpy
 from vmsim.chance_schema import MaintenanceCalendar
 from vmsim.distributions import Law, draws
 from vmsim.rng import stream
+from vmsim.timer import call_later
 from vmsim.trace import Record, Trace
 
 Steps: TypeAlias = Generator[simpy.Event, None, None]
@@ -44,6 +46,7 @@ class Calendar:
         self._acts = acts
         self._awaited: dict[str, simpy.Event] = {}
         self._work: dict[str, Iterator[float]] = {}
+        self._left_down: set[str] = set()
         trace.listen(self._see)
 
     def follow(self, number: int, entry: MaintenanceCalendar) -> None:
@@ -77,6 +80,8 @@ class Calendar:
                 yield self._env.timeout(self._work_s(number, law, host))
                 if self._acts.exit(host):
                     yield from self._outcome(host)
+                else:
+                    self._left_down.add(host)
 
     def _work_s(self, number: int, law: Law, host: str) -> float:
         name = f"maintenance/{number}/{host}"
@@ -84,12 +89,18 @@ class Calendar:
             self._work[name] = draws(law, stream(self._seed, name))
         return next(self._work[name])
 
+    def _return(self, host: str) -> None:
+        self._acts.exit(host)
+
     def _outcome(self, host: str) -> Generator[simpy.Event, str, str]:
         event = self._awaited[host] = self._env.event()
         outcome = yield event
         return outcome
 
     def _see(self, record: Record) -> None:
+        if record.kind == "HostConnected" and record.object in self._left_down:
+            self._left_down.remove(record.object)
+            call_later(self._env, 0.0, lambda _: self._return(record.object))
         if record.kind in OUTCOMES:
             event = self._awaited.pop(record.object, None)
             if event is not None:

@@ -2,7 +2,8 @@
 
 Packing density counts hosts that run something; free cores of a host whose memory is too small for
 the smallest class are stranded, and so is the reverse. A host's part is worked out anew only when
-it changes; sums over hosts are integrated over time.
+it changes; sums over hosts are integrated over time. `changed` names the hosts whose use changed,
+for a reader who takes them out.
 """
 
 from collections.abc import Mapping
@@ -47,12 +48,14 @@ class Capacity:
         self.total = np.zeros(len(PARTS))
         self.integral = np.zeros(len(PARTS))
         self.seen_s = self._now_s = 0.0
+        self.changed: set[str] = set()
 
     def declare(self, name: str, data: Mapping[str, Any]) -> None:
         """A host with this size is there."""
         devices = sum(data["devices"].values())
         size = np.array([data["cores"], data["memory_mib"], devices], dtype=float)
         self._hosts[name] = _Host(size * self._promise)
+        self.changed.add(name)
         self._refresh(self._hosts[name])
 
     def learn(self, manifest: Mapping[str, Any]) -> None:
@@ -122,6 +125,11 @@ class Capacity:
         top, bottom = self.integral[PARTS.index(part)], self.integral[PARTS.index(whole)]
         return float(top / bottom) if bottom else 0.0
 
+    def load(self, host: str) -> float:
+        """The share of the host's memory that is used; of its vCPUs, if that is more."""
+        found = self._hosts[host]
+        return float(np.max(found.used[:2] / np.maximum(found.size[:2], 1.0)))
+
     def now(self, part: str, whole: str) -> float:
         """The share of one part in another at this moment; 0 of nothing."""
         top, bottom = self.total[PARTS.index(part)], self.total[PARTS.index(whole)]
@@ -136,6 +144,7 @@ class Capacity:
     def _add(self, host: str, class_name: str, sign: int) -> None:
         found = self._hosts.get(host)
         if found is not None:
+            self.changed.add(host)
             found.used = found.used + sign * np.array(self._size(class_name))
             found.count += sign
             self._refresh(found)

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vmsim.whatif.drawing import ROW_PX, ZOOM, Picture, charted, quantity, word
-from vmsim.whatif.history import History, Lane, Level
+from vmsim.whatif.history import History, Lane, Level, binned
 from vmsim.whatif.metrics import downtimes, quantile
 
 LANES_SHOWN = 40
 SEGMENTS_SHOWN = 8_000
 POINTS_SHOWN = 1_000
+LOAD_PARTS = 120
 HOUR_S = 3600.0
 COLOURS = {
     "Up": "#009E73", "EnteringMaintenance": "#F0E442", "Maintenance": "#E69F00",
@@ -41,6 +42,7 @@ def pictures(run: History) -> list[Picture]:
         lanes("hosts", hosts, f"States of {len(hosts)} of {len(run.hosts)} hosts over time"),
         lanes("vms", vms, f"States of {len(vms)} of {len(run.vms)} VMs over time, most downtime "
               "first"),
+        load(run, [name for name, _ in hosts]),
         levels("use", {"vCPUs": run.cpu, "memory": run.memory}, "used, % of open hosts",
                "How much of the open hosts is used over time"),
         levels("waiting", {"VMs": run.waiting}, "VMs that wait",
@@ -83,6 +85,36 @@ def _segments(found: Sequence[tuple[str, Lane]]) -> Iterator[dict[str, Any]]:
             hours = (round(begin_s / HOUR_S, 5), round(end_s / HOUR_S, 5))
             yield {"name": name, "state": state, "from": hours[0], "to": hours[1]}
         left = max(0, left - len(lane.segments))
+
+
+def load(run: History, hosts: Sequence[str]) -> Picture:
+    """How full each host is over time, as a heat map."""
+    width = run.end_s / HOUR_S / LOAD_PARTS
+    shares = {name: binned(run.load[name], LOAD_PARTS) for name in hosts if name in run.load}
+    rows = [
+        {"host": name, "from": round(part * width, 4), "to": round((part + 1) * width, 4),
+         "used": round(100 * share, 1)}
+        for name, found in shares.items() for part, share in enumerate(found)
+    ]  # fmt: skip
+    colour = quantity("used", "used, %", scale={"scheme": "viridis", "domainMin": 0},
+                      legend={"title": None, "format": ".0f"})  # fmt: skip
+    encoding = {
+        "y": word("host", "", sort=list(hosts), axis={"title": None}),
+        "x": quantity("from", HOURS, scale={"nice": False}),
+        "x2": {"field": "to"},
+        "color": colour,
+        "tooltip": [word("host", "host"), quantity("used", "used, %"),
+                    quantity("from", "from, h", format=".4~f")],
+    }  # fmt: skip
+    spec = charted("How full hosts are", rows, mark={"type": "rect", "clip": True},
+                   encoding=encoding, params=ZOOM, height=ROW_PX * max(len(hosts), 1))  # fmt: skip
+    table: list[list[Any]] = [["host", "used on average, %", "at most, %"]]
+    table += [
+        [name, 100 * sum(found) / len(found), 100 * max(found)]
+        for name, found in shares.items() if found
+    ]  # fmt: skip
+    said = "The share of each host's memory that is used over time, or of its vCPUs if that is more"
+    return Picture("load", said + ", in %.", spec, table)
 
 
 def levels(

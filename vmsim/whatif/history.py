@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vmsim.trace import Record, read, read_header
 from vmsim.whatif.capacity import Capacity
 from vmsim.whatif.ledger import Ledger
@@ -17,6 +19,7 @@ Segment = tuple[float, float, str]
 VM_STATES = ("pending", "starting", "booting", "running", "migrating", "waiting", "off")
 _STARTED = {"CreateVM": "starting", "PowerOnVM": "starting", "MigrateVM": "migrating"}
 _BECAME = {
+    "VmCreated": "off",
     "VmPoweredOn": "booting",
     "VmReset": "booting",
     "VmPoweredOff": "off",
@@ -39,9 +42,17 @@ class Lane:
     def turn(self, state: str, now_s: float) -> None:
         """Another state from now on."""
         if state != self.state:
-            if now_s > self.since_s:
-                self.segments.append((self.since_s, now_s, self.state))
+            self.end(now_s)
             self.state, self.since_s = state, now_s
+
+    def end(self, now_s: float) -> None:
+        """The state is over; one that comes back in the same instant was never away."""
+        if now_s <= self.since_s:
+            return
+        since_s = self.since_s
+        if self.segments and self.segments[-1][1:] == (since_s, self.state):
+            since_s = self.segments.pop()[0]
+        self.segments.append((since_s, now_s, self.state))
 
 
 @dataclass(slots=True)
@@ -60,6 +71,16 @@ class Level:
             self.values.append(value)
 
 
+def binned(level: Level, count: int) -> list[float]:
+    """The mean of a level over each of `count` equal parts of the time up to its last point."""
+    end_s = level.times_s[-1]
+    area = np.zeros(len(level.times_s))
+    area[1:] = np.cumsum(np.diff(level.times_s) * level.values[:-1])
+    edges = np.linspace(0.0, end_s, count + 1)
+    parts = np.diff(np.interp(edges, level.times_s, area))
+    return [float(part) for part in parts / (end_s / count)] if end_s else []
+
+
 @dataclass(slots=True)
 class History:
     """A run as its trace tells it."""
@@ -75,6 +96,7 @@ class History:
     stranded_cpu: Level = field(default_factory=Level)
     stranded_memory: Level = field(default_factory=Level)
     empty_hosts: Level = field(default_factory=Level)
+    load: dict[str, Level] = field(default_factory=dict)
     _total: object = None
 
     @property
@@ -115,7 +137,11 @@ class History:
         if total is self._total:
             return
         self._total = total
-        share = self.ledger.capacity.now
+        capacity = self.ledger.capacity
+        for name in capacity.changed:
+            self.load.setdefault(name, Level()).put(now_s, capacity.load(name))
+        capacity.changed.clear()
+        share = capacity.now
         self.cpu.put(now_s, share("used_cpu", "all_cpu"))
         self.memory.put(now_s, share("used_mem", "all_mem"))
         self.stranded_cpu.put(now_s, share("stranded_cpu", "all_cpu"))
@@ -132,11 +158,10 @@ class History:
         """The run is over."""
         self.end_s = end_s
         for lane in (*self.vms.values(), *self.hosts.values()):
-            if end_s > lane.since_s:
-                lane.segments.append((lane.since_s, end_s, lane.state))
+            lane.end(end_s)
         for level in (
             self.waiting, self.cpu, self.memory, self.stranded_cpu, self.stranded_memory,
-            self.empty_hosts,
+            self.empty_hosts, *self.load.values(),
         ):  # fmt: skip
             level.times_s.append(end_s)
             level.values.append(level.values[-1] if level.values else 0.0)
