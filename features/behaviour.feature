@@ -73,6 +73,83 @@ Feature: What the controller does with a VM
     When annotation "poweron.check.vmoperator.vmware.com/backup" is taken off VM "db"
     Then VMs "db" run within 40 minutes
 
+  @P-22 @T-10
+  Scenario Outline: A VM whose work an administrator paused is left as it is, and says so
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And running VM "db" whose work is paused by "<who>"
+    When VM "db" is changed to be powered off
+    Then VM "db" has condition "VirtualMachineReconcileReady" because of "VirtualMachineReconcilePaused" within 1 minute
+    And VM "db" stays on its host for 1 hour
+
+    Examples:
+      | who    |
+      | admin  |
+      | devops |
+      | both   |
+
+  @P-22 @T-10
+  Scenario: The work on a VM goes on when the pause is over
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And running VM "db" whose work is paused by "admin"
+    And VM "db" is wanted powered off all the same
+    When the pause of VM "db" ends
+    Then VM "db" is powered off within 15 minutes
+    And VM "db" has condition "VirtualMachineReconcileReady" "True" within 1 minute
+
+  @T-08
+  Scenario: A VM reports its class
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And class "large" with 8 CPUs and 32Gi of memory
+    When VM "db" of class "large" is created
+    Then VM "db" reports class "large" as the one in force within 5 minutes
+
+  @X-06
+  Scenario: A VM that is to live on stays when its object is deleted
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And VM "db" with annotation "vmoperator.vmware.com.protected/skip-delete-platform-resource" that is powered on
+    When VM "db" is deleted
+    Then the object of VM "db" is gone within 5 minutes
+    And the hosts still run VM "db" for 1 hour
+
+  @X-03 @needs-host-failure
+  Scenario Outline: A deletion that cannot be done keeps the object
+    Given the API of edition <edition>
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And running VMs "db"
+    And all hosts failed
+    When VM "db" is deleted
+    Then the request is accepted
+    And VM "db" is still there for 1 hour
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
+  @X-03 @needs-host-failure
+  Scenario Outline: A deletion that could not be done is done in the end
+    Given the API of edition <edition>
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And VM "db" whose deletion waits for its host
+    When all hosts recover
+    Then VM "db" is gone within 45 minutes
+    And no host has VM "db" for 1 hour
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
   @Z-08
   Scenario Outline: A VM is placed only in a zone that its namespace may use
     Given the API of edition <edition>
@@ -283,7 +360,8 @@ Feature: What the controller does with a VM
     And namespace "demo" with a class, an image and a storage class
     And VM "db" that is being made
     When VM "db" is created
-    Then VMs "db" run within 5 minutes
+    Then the request is accepted
+    And VMs "db" run within 5 minutes
     And the hosts have 1 VM
 
   @X-01

@@ -21,6 +21,7 @@ SCENARIOS = SHIPPED if SHIPPED.is_dir() else Path(__file__).parent.parent / "sce
 MANIFESTS = SCENARIOS / "manifests"
 NAMESPACE = "demo"
 ZONE_LABEL = "topology.kubernetes.io/zone"
+PAUSED_LABEL = "vmoperator.vmware.com/paused"
 
 _NOT_READY = {
     "type": "Ready",

@@ -471,6 +471,8 @@ def test_newest_edition_reports_node_name_network_and_conditions() -> None:
         "biosUUID": "42100000-0102-4000-8000-000000000000",
         "instanceUUID": "50100000-0102-4000-8000-000000000000",
         "network": {"primaryIP4": "10.0.0.1"},
+        "class": {"apiVersion": "vmoperator.vmware.com/v1alpha6", "kind": "VirtualMachineClass",
+                  "name": "small"},
         "conditions": [
             {"type": "Ready", "status": "False", "reason": "NotReady", "message": "waits",
              "lastTransitionTime": "1970-01-01T00:01:00Z"},

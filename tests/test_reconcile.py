@@ -214,3 +214,15 @@ def test_policies_are_known_by_kind_and_name() -> None:
     references = [{"kind": "AutomaticVMEvictionPolicy", "name": "evict"}]
     spec = replace(vm().spec, policies=("evict",), extra={"policies": references})
     assert asked(replace(vm(), spec=spec)).policies == ("AutomaticVMEvictionPolicy", "evict")
+
+
+@pytest.mark.parametrize("who", ["admin", "devops", "both"])
+def test_vm_paused_by_its_label_waits_whatever_is_wanted(who: str) -> None:
+    paused = vm(labels={"vmoperator.vmware.com/paused": who})
+    assert step(paused, ABSENT) == "Wait"
+    assert step(vm(labels={"vmoperator.vmware.com/paused": "nobody"}), ABSENT) != "Wait"
+
+
+def test_vm_that_is_to_live_on_is_let_go_while_it_runs() -> None:
+    key = "vmoperator.vmware.com.protected/skip-delete-platform-resource"
+    assert step(vm(deleting=True, annotations={key: ""}), READY) == "RemoveFinalizer"

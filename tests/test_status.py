@@ -126,3 +126,13 @@ def test_power_state_is_synced(row: tuple[str, PowerState, PowerState, Fault | N
 def test_message_about_maintenance_names_no_host() -> None:
     failure = Fault("NoCompatibleHost", "esx-1", keys=(HOST_IN_MAINTENANCE,))
     assert "esx" not in power_synced(ON, OFF, failure).message
+
+
+def test_pause_is_told_while_it_lasts_and_its_end_after_it() -> None:
+    kind, label = "VirtualMachineReconcileReady", "vmoperator.vmware.com/paused"
+    assert kind not in conditions(report(vm(labels={"app": "db"}), READY, (), None, HEAD))
+    paused = report(vm(labels={label: "devops"}), READY, (), None, HEAD)
+    message = "Virtual Machine reconciliation paused by DevOps"
+    assert conditions(paused)[kind] == ("False", "VirtualMachineReconcilePaused", message)
+    resumed = report(vm(status=paused), READY, (), None, HEAD)
+    assert conditions(resumed)[kind] == ("True", "VirtualMachineReconcileRunning", "")

@@ -164,5 +164,12 @@ class VirtualMachine:
         """The zone the user asked for, or '' (S-25)."""
         return self.labels.get(ZONE_LABEL, "")
 
+    @property
+    def paused_by(self) -> str:
+        """Who paused the work on the VM by its label, or '' (P-22)."""
+        return PAUSERS.get(self.labels.get(PAUSED_LABEL, ""), "")
+
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
+PAUSED_LABEL = "vmoperator.vmware.com/paused"
+PAUSERS = {"admin": "Admin", "devops": "DevOps", "both": "Admin, DevOps"}

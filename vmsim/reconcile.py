@@ -17,6 +17,7 @@ from vmsim.quantities import duration_s
 
 PAUSED = ("vmoperator.vmware.com/paused", "vmoperator.vmware.com/pause-reconcile")
 LIFETIME = "vmsim.dev/lifetime"
+ABANDON = "vmoperator.vmware.com.protected/skip-delete-platform-resource"
 HOLD_POWER_ON = "poweron.check.vmoperator.vmware.com/"
 HOLD_DELETE = "delete.check.vmoperator.vmware.com/"
 POWER_OFF_MODES_FROM_SUSPENDED = ("Hard", "TrySoft", "")
@@ -70,7 +71,7 @@ def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition)
     """The next step for `vm`; `unmet` tells whether something its creation needs is missing."""
     if vm.deleting:
         return _next_of_deletion(vm, seen)
-    if vm.annotations and any(name in vm.annotations for name in PAUSED):
+    if (vm.annotations or vm.labels) and _is_paused(vm):
         return PAUSE
     if not vm.finalizer:
         return ADD_FINALIZER
@@ -85,6 +86,10 @@ def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition)
     return _next_of_power(vm, seen)
 
 
+def _is_paused(vm: VirtualMachine) -> bool:
+    return bool(vm.paused_by) or any(name in vm.annotations for name in PAUSED)
+
+
 def _next_of_deletion(vm: VirtualMachine, seen: Observed) -> Step:
     if vm.annotations and any(
         name in PAUSED or name.startswith(HOLD_DELETE) for name in vm.annotations
@@ -94,7 +99,7 @@ def _next_of_deletion(vm: VirtualMachine, seen: Observed) -> Step:
         return FAILED
     if seen.busy is not None:
         return TASK_RUNS
-    if not seen.exists:
+    if not seen.exists or ABANDON in vm.annotations:  # X-06
         return REMOVE_FINALIZER
     if not seen.connected:
         return UNREADABLE

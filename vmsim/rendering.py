@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from vmsim.kinds import kinds
+from vmsim.kinds import VMOPERATOR, kinds
 from vmsim.objects import Condition, VirtualMachine, VMSpec
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # simulated second 0: a run has no date of its own
@@ -92,7 +92,14 @@ def _raw_status(vm: VirtualMachine, version: str) -> dict[str, Any]:
         "conditions": [_raw_condition(one, status.since_s[one.type]) for one in in_order],
     }
     address = {"vmIp": status.ip} if old else {"network": _filled({"primaryIP4": status.ip})}
-    return _filled(fields | address | ({"phase": status.phase} if old else {}))
+    made = vm.spec.class_name if status.unique_id else ""
+    reference = {
+        "apiVersion": f"{VMOPERATOR}/{version}",
+        "kind": "VirtualMachineClass",
+        "name": made,
+    }
+    rest = {"phase": status.phase} if old else {"class": reference if made else {}}
+    return _filled(fields | address | rest)
 
 
 def _uuid(prefix: str, unique_id: str) -> str:

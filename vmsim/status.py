@@ -14,6 +14,7 @@ from vmsim.objects import ON, Condition, PowerState, VirtualMachine, VMStatus
 CREATED = "VirtualMachineCreated"
 PLACEMENT_READY = "VirtualMachineConditionPlacementReady"
 POWER_SYNCED = "VirtualMachinePowerStateSynced"
+RECONCILE_READY = "VirtualMachineReconcileReady"
 _CREATED = Condition(CREATED, "True", "True")
 _PLACED = Condition(PLACEMENT_READY, "True", "True")
 _SYNCED = Condition(POWER_SYNCED, "True", "Synced")
@@ -33,13 +34,27 @@ def report(
     else:
         placed = PLACEMENT_READY in vm.status.conditions
         powers = (vm.spec.power_state or ON, seen.power) if seen.exists else None
-        status = VMStatus(conditions=_conditions(prerequisites, powers, placed, failure))
+        found = _conditions(prerequisites, powers, placed, failure)
+        if vm.labels or RECONCILE_READY in vm.status.conditions:
+            found = {**found, **_reconcile_ready(vm)}
+        status = VMStatus(conditions=found)
     if seen.exists:
         status.power_state = edition.power_words[seen.power]
         status.host = seen.host
         status.zone = seen.zone
         status.ip = seen.ip
     return status
+
+
+def _reconcile_ready(vm: VirtualMachine) -> dict[str, Condition]:
+    """VirtualMachineReconcileReady (T-10), of a VM that is or was paused by an administrator."""
+    if who := vm.paused_by:
+        message = f"Virtual Machine reconciliation paused by {who}"
+        paused = Condition(RECONCILE_READY, "False", "VirtualMachineReconcilePaused", message)
+        return {RECONCILE_READY: paused}
+    if RECONCILE_READY not in vm.status.conditions:
+        return {}
+    return {RECONCILE_READY: Condition(RECONCILE_READY, "True", "VirtualMachineReconcileRunning")}
 
 
 def renew(status: VMStatus, found: Mapping[str, Condition], now_s: float) -> dict[str, list[str]]:

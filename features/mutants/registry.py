@@ -1,6 +1,6 @@
 """Every mutant there is, by the part that is at fault."""
 
-from features.mutants import Mutant, api, bounds, cluster, editions, plant, updates, vmrole
+from features.mutants import Mutant, api, bounds, cluster, editions, life, plant, updates, vmrole
 
 MUTANTS: tuple[Mutant, ...] = (
     *updates.MUTANTS,
@@ -9,5 +9,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *editions.MUTANTS,
     *vmrole.MUTANTS,
     *cluster.MUTANTS,
+    *life.MUTANTS,
     *plant.MUTANTS,
 )

@@ -159,7 +159,7 @@ POWER = (
         "deletion-forgets-the-vm",
         "A deleted resource is gone at once, and its VM stays on the host.",
         ("S-02",),
-        edit(f"{STEP}:_next_of_deletion", "if not seen.exists:", "if seen.power:"),
+        edit(f"{STEP}:_next_of_deletion", "if not seen.exists", "if seen.power"),
     ),
     Mutant(
         "no-finalizer",

@@ -4,7 +4,7 @@ from pytest_bdd import given
 
 from features.steps.phrases import phrase
 from features.target import Target
-from features.user import NAMESPACE, ZONE_LABEL
+from features.user import NAMESPACE, PAUSED_LABEL, ZONE_LABEL
 
 GUEST = "otherLinux64Guest"
 
@@ -266,6 +266,31 @@ def _held_vm(target: Target, name: str, key: str) -> None:
     target.patch(name, {"spec": {"powerState": target.words.power["powered on"]}})
     target.wait(target.timeouts.running_s)
     assert not target.runs_anywhere(name), f"VM {name} runs"
+
+
+@given(phrase('running VM "{name:q}" whose work is paused by "{who:q}"'))
+def _paused_vm(target: Target, name: str, who: str) -> None:
+    target.apply_vm(name)
+    _await_running(target, name)
+    target.patch(name, {"metadata": {"labels": {PAUSED_LABEL: who}}})
+    assert not target.answer.reasons, target.answer.reasons
+
+
+@given(phrase('VM "{name:q}" is wanted powered off all the same'))
+def _wanted_off(target: Target, name: str) -> None:
+    target.patch(name, {"spec": {"powerState": target.words.power["powered off"]}})
+    target.wait(target.timeouts.running_s)
+    assert target.is_running(name), f"VM {name} does not run"
+
+
+@given(phrase('VM "{name:q}" whose deletion waits for its host'))
+def _stuck_deletion(target: Target, name: str) -> None:
+    target.apply_vm(name)
+    _await_running(target, name)
+    _all_failed(target)
+    target.delete("VirtualMachine", name)
+    target.wait(target.timeouts.running_s)
+    assert target.get(name) is not None, f"VM {name} is gone"
 
 
 @given(phrase('suspended VM "{name:q}" with power-off mode "{mode:q}"'))

@@ -57,6 +57,11 @@ def _gone(target: Target, name: str, limit: float) -> None:
     assert target.held(name) is None, "a host still has the VM"
 
 
+@then(phrase('the object of VM "{name:q}" is gone within {limit:time}'))
+def _object_gone(target: Target, name: str, limit: float) -> None:
+    assert target.until(lambda: target.get(name) is None, limit), target.get(name)
+
+
 @then(phrase('VM "{name:q}" is {state:power} within {limit:time}'))
 def _reaches_power(target: Target, name: str, state: str, limit: float) -> None:
     word = target.words.power[state]
@@ -268,6 +273,19 @@ def _condition_reason(target: Target, name: str, kind: str, reason: str, limit: 
 def _reports(target: Target, name: str, field: str, value: str, limit: float) -> None:
     reported = target.until(lambda: target.status(name).get(field) == value, limit)
     assert reported, target.status(name)
+
+
+@then(phrase('VM "{name:q}" reports class "{vm_class:q}" as the one in force within {limit:time}'))
+def _reports_class(target: Target, name: str, vm_class: str, limit: float) -> None:
+    reported = target.until(
+        lambda: target.status(name).get("class", {}).get("name") == vm_class, limit
+    )
+    assert reported, target.status(name)
+
+
+@then(phrase('the hosts still run VM "{name:q}" for {time:time}'))
+def _still_runs(target: Target, name: str, time: float) -> None:
+    assert target.during(lambda: target.runs_anywhere(name), time), target.held(name)
 
 
 @then(phrase('VM "{name:q}" reports {fields:qs} that no other VM has'))

@@ -4,7 +4,7 @@ from pytest_bdd import when
 
 from features.steps.phrases import phrase
 from features.target import Target
-from features.user import NAMESPACE, ZONE_LABEL
+from features.user import NAMESPACE, PAUSED_LABEL, ZONE_LABEL
 
 
 @when(phrase('the example manifest is applied to namespace "{namespace:q}"'))
@@ -201,6 +201,11 @@ def _recover_failed(target: Target) -> None:
 @when(phrase('the zone label is taken off VM "{name:q}"'))
 def _drop_zone(target: Target, name: str) -> None:
     target.patch(name, {"metadata": {"labels": {ZONE_LABEL: None}}})
+
+
+@when(phrase('the pause of VM "{name:q}" ends'))
+def _resume(target: Target, name: str) -> None:
+    target.patch(name, {"metadata": {"labels": {PAUSED_LABEL: None}}})
 
 
 @when(phrase('annotation "{key:q}" is taken off VM "{name:q}"'))
