@@ -107,3 +107,33 @@ Feature: Values that are out of bounds
       | {thinProvisioned: true}                     | accepted |
       | {eagerZeroed: true}                         | accepted |
       | {thinProvisioned: true, eagerZeroed: true}  | denied   |
+
+  @C-05
+  Scenario Outline: A class requests no more than its limits
+    Given the API of edition <edition>
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    When class "large" is made that requests <requests> of <limits>
+    Then the request is <answer>
+
+    Examples:
+      | edition | requests                | limits                  | answer   |
+      | 2023-03 | {cpu: "2", memory: 4Gi} | {cpu: "2", memory: 4Gi} | accepted |
+      | 2023-03 | {cpu: "2"}              | {cpu: 1500m}            | denied   |
+      | 2023-03 | {memory: 4Gi}           | {memory: 2Gi}           | denied   |
+      | 2026-08 | {cpu: "2", memory: 4Gi} | {cpu: "2", memory: 4Gi} | accepted |
+      | 2026-08 | {cpu: "2"}              | {cpu: 1500m}            | denied   |
+      | 2026-08 | {memory: 4Gi}           | {memory: 2Gi}           | denied   |
+
+  @C-14
+  Scenario Outline: Reserved slots are those of a profile
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    When class "large" is made with reserved slots and <profile>
+    Then the request is <answer>
+
+    Examples:
+      | profile      | answer   |
+      | a profile    | accepted |
+      | no profile   | denied   |

@@ -101,13 +101,12 @@ class User:
         value = {"apiVersion": api_version, "kind": kind, "metadata": metadata} | fields
         self.apply(yaml.safe_dump(value))
 
-    def apply_class(self, name: str, hardware: dict[str, Any]) -> None:
-        """A class that the namespace may use: at 2023-03 with its binding."""
+    def apply_class(self, name: str, hardware: dict[str, Any], **spec: Any) -> None:
+        """A class that the namespace may use: at 2023-03 with its binding, unless it is refused."""
         kind = "VirtualMachineClass"
-        if kinds(self.edition)[kind].namespaced:
-            self.apply_object(kind, {"name": name}, spec={"hardware": hardware})
+        self.apply_object(kind, {"name": name}, spec={"hardware": hardware} | spec)
+        if kinds(self.edition)[kind].namespaced or self.answer.reasons:
             return
-        self.apply_object(kind, {"name": name}, spec={"hardware": hardware})
         reference = {"apiVersion": "vmoperator.vmware.com/v1alpha1", "kind": kind, "name": name}
         self.apply_object("VirtualMachineClassBinding", {"name": name}, classRef=reference)
 

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
-from vmsim.bounds import BOUNDS, drives, lost_volumes, out_of_bounds
+from vmsim.admission import Terms
+from vmsim.bounds import BOUNDS, class_refusals, drives, lost_volumes, out_of_bounds
+from vmsim.catalog import Catalog
 from vmsim.editions import EDITION_2023_03, EDITION_2026_08, Edition
+from vmsim.reviewing import CLASSES, review
 
 UUID = "4210CAFE-0001-4000-8000-00000000000a"
 
@@ -105,3 +108,35 @@ def test_volume_that_is_not_removable_stays() -> None:
     kept = {"spec": {"volumes": [{"name": "a", "removable": False}]}}
     assert list(lost_volumes(old, kept)) == []
     assert [error.field for error in lost_volumes(old, {"spec": {}})] == ["spec.volumes[0]"]
+
+
+def of_class(**spec: Any) -> list[str]:
+    return [str(error) for error in class_refusals({"spec": spec})]
+
+
+def test_class_requests_no_more_than_its_limits() -> None:
+    def resources(requests: dict[str, str], limits: dict[str, str]) -> list[str]:
+        return of_class(policies={"resources": {"requests": requests, "limits": limits}})
+
+    assert resources({"cpu": "2", "memory": "1Gi"}, {"cpu": "2000m", "memory": "1Gi"}) == []
+    assert resources({"cpu": "2"}, {}) == []
+    place, detail = "spec.policies.resources.requests.cpu", "must not be larger than its limit"
+    refused = resources({"cpu": "2"}, {"cpu": "1500m"})
+    assert refused == [f'{place}: Invalid value: "2": {detail}']
+
+
+def test_reserved_slots_are_those_of_a_profile() -> None:
+    assert of_class(reservedSlots=2, reservedProfileID="p") == []
+    assert of_class(reservedSlots=2) == [
+        "spec.reservedProfileID: Required value: when slots are reserved"
+    ]
+
+
+def test_class_is_judged_when_it_is_made_and_not_when_it_is_changed() -> None:
+    raw = {"metadata": {"name": "large"}, "spec": {"reservedSlots": 1}}
+    request = {"uid": "1", "object": raw, "oldObject": raw, "resource": {"resource": CLASSES}}
+    terms = Terms(Catalog(EDITION_2026_08.name), EDITION_2026_08)
+    refused = review(request | {"operation": "CREATE"}, terms)
+    assert not refused["allowed"]
+    assert 'VirtualMachineClass.vmoperator.vmware.com "large" is invalid' in str(refused)
+    assert review(request | {"operation": "UPDATE"}, terms) == {"uid": "1", "allowed": True}

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Protocol
 
-from vmsim.bounds import drives, lost_volumes, out_of_bounds
+from vmsim.bounds import class_refusals, refusals
 from vmsim.editions import EDITION_2023_03, EDITION_2026_08, GROUP, Edition
 from vmsim.names import host_name_warning, is_label, subdomain_problem
 from vmsim.objects import ZONE_LABEL, PowerState
@@ -73,11 +73,12 @@ class Denied:
 
     errors: tuple[FieldError, ...]
     name: str = ""
+    kind: str = "VirtualMachine"
 
     def __str__(self) -> str:
         texts = list(dict.fromkeys(str(error) for error in self.errors))
         shown = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
-        return f'VirtualMachine.{GROUP} "{self.name}" is invalid: {shown}'
+        return f'{self.kind}.{GROUP} "{self.name}" is invalid: {shown}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,13 @@ def admit_create(raw: Raw, terms: Terms) -> Admitted | Denied:
 def admit_update(old: Raw, new: Raw, terms: Terms) -> Admitted | Denied:
     """Whether `new` may take the place of the stored `old`; both are whole objects."""
     return _judged(_Draft(deepcopy(dict(new)), old, terms), _UPDATE[terms.edition.name])
+
+
+def admit_class(raw: Raw) -> Admitted | Denied:
+    """Whether a new VirtualMachineClass may be stored."""
+    errors = tuple(class_refusals(raw))
+    name = str(dig(raw, "metadata", "name"))
+    return Denied(errors, name, "VirtualMachineClass") if errors else Admitted(dict(raw))
 
 
 def admit_delete(raw: Raw) -> Admitted:
@@ -365,15 +373,7 @@ def _refused_changes(draft: _Draft) -> Iterator[FieldError]:
 
 
 def _bounds(draft: _Draft) -> Iterator[FieldError]:
-    return out_of_bounds(draft.raw, draft.terms.edition)
-
-
-def _drives(draft: _Draft) -> Iterator[FieldError]:
-    return drives(draft.raw)
-
-
-def _volumes(draft: _Draft) -> Iterator[FieldError]:
-    return lost_volumes(draft.old, draft.raw)
+    return refusals(draft.raw, draft.old, draft.terms.edition)
 
 
 _CREATE: Mapping[str, tuple[Step, ...]] = {
@@ -384,13 +384,13 @@ _CREATE: Mapping[str, tuple[Step, ...]] = {
     EDITION_2026_08.name: (
         *(_name, _host_name, _zone, _image, _class, _storage),
         *(_default_nic_2026, _power_on_create, _power_off_mode),
-        *(_restart_on_create, _bounds, _drives),
+        *(_restart_on_create, _bounds),
     ),
 }
 _UPDATE: Mapping[str, tuple[Step, ...]] = {
     EDITION_2023_03.name: (*(_kept_secret_name, _refused_changes, _zone, _power_stated, _bounds),),
     EDITION_2026_08.name: (
         *(_host_name, _refused_changes, _zone),
-        *(_power_on_update, _restart_on_update, _bounds, _drives, _volumes),
+        *(_power_on_update, _restart_on_update, _bounds),
     ),
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from vmsim.admission import Admitted, Denied, Terms, admit_create, admit_update
+from vmsim.admission import Admitted, Denied, Terms, admit_class, admit_create, admit_update
 from vmsim.catalog import Catalog
 from vmsim.documents import Document, Lines
 from vmsim.editions import GROUP, Edition
@@ -20,7 +20,7 @@ from vmsim.rendering import instant, to_raw
 from vmsim.rules import ErrorKind, FieldError, Verdict
 from vmsim.trace import Trace
 
-VM_KIND = "VirtualMachine"
+VM_KIND, CLASS_KIND = "VirtualMachine", "VirtualMachineClass"
 _REMOVABLE = ("labels", "annotations")
 
 Watcher = Callable[[str], None]
@@ -61,6 +61,8 @@ class ApiServer:
         """
         if manifest.namespace and not self.catalog.namespace_exists(manifest.namespace):
             return self._deny(manifest.key, _no_namespace(manifest))
+        if manifest.kind == CLASS_KIND and isinstance(answer := self._class(manifest), Denied):
+            return self._deny(manifest.key, answer)
         if manifest.kind != VM_KIND:
             self.catalog.put(manifest)
             self._trace.write("api", "Applied", manifest.key, {"manifest": manifest.raw})
@@ -117,6 +119,11 @@ class ApiServer:
         if vm.deleting and not finalizer:
             del self.vms[vm.key]
             self._trace.write("api", "Deleted", vm.key)
+
+    def _class(self, manifest: Manifest) -> Admitted | Denied:
+        """A class is judged when it is made, and not when it is changed (C-05)."""
+        known = self.catalog.vm_class(manifest.namespace, manifest.name) is not None
+        return Admitted({}) if known else admit_class(manifest.raw)
 
     def _create(self, manifest: Manifest) -> Denied | None:
         raw = deepcopy(manifest.raw)

@@ -2,12 +2,14 @@
 
 What a schema writes as a pattern, a format or a range, and what the webhook asks of lists of
 drives and volumes. Each row of BOUNDS is a place, where `[]` means every item of a list, a test of
-one value that is set, what is said when it fails, and the clause that asks for it.
+one value that is set, what is said when it fails, and the clause that asks for it. Classes have
+their own questions.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from vmsim.editions import EDITION_2023_03, EDITION_2026_08, Edition
@@ -57,11 +59,17 @@ def _range(place: str, low: int, high: int) -> Bound:
     )
 
 
-def _is_whole_mib(value: Any) -> bool:
+def _amount(value: object) -> Fraction | None:
+    """The quantity, or None for what is none."""
     try:
-        return quantity(value) % MIB == 0
+        return quantity(value)
     except ValueError:
-        return False
+        return None
+
+
+def _is_whole_mib(value: object) -> bool:
+    amount = _amount(value)
+    return amount is not None and amount % MIB == 0
 
 
 def _is_thin_or_zeroed(options: Any) -> bool:
@@ -108,6 +116,13 @@ BOUNDS: Mapping[str, tuple[Bound, ...]] = {
 }
 
 
+def refusals(raw: Raw, old: Raw, edition: Edition) -> Iterator[FieldError]:
+    """All that this module has against a VM; `old` is what is stored, {} for a new one."""
+    yield from out_of_bounds(raw, edition)
+    yield from drives(raw)
+    yield from lost_volumes(old, raw)
+
+
 def out_of_bounds(raw: Raw, edition: Edition) -> Iterator[FieldError]:
     """Every value of the object that a row of the table refuses."""
     for bound in BOUNDS[edition.name]:
@@ -152,3 +167,18 @@ def lost_volumes(old: Raw, raw: Raw) -> Iterator[FieldError]:
         if dig(volume, "removable") is False and name not in kept:
             detail = f"volume {name} is not removable"
             yield FieldError(place, ErrorKind.FORBIDDEN, detail, "M-12")
+
+
+def class_refusals(raw: Raw) -> Iterator[FieldError]:
+    """C-05, C-14: a new class requests no more than its limits; slots are of a profile."""
+    policies = ("spec", "policies", "resources")
+    for name in ("cpu", "memory"):
+        wanted = dig(raw, *policies, "requests", name)
+        request, limit = _amount(wanted), _amount(dig(raw, *policies, "limits", name))
+        if request is not None and limit is not None and request > limit:
+            place = f"{'.'.join(policies)}.requests.{name}"
+            detail = "must not be larger than its limit"
+            yield FieldError(place, ErrorKind.INVALID, detail, "C-05", printed(wanted))
+    if dig(raw, "spec", "reservedSlots") and not dig(raw, "spec", "reservedProfileID"):
+        detail = "when slots are reserved"
+        yield FieldError("spec.reservedProfileID", ErrorKind.REQUIRED, detail, "C-14")

@@ -1,7 +1,8 @@
 """May this VM be stored? A real API server asks, and gets the answer of the simulated one.
 
-The server sends an AdmissionReview for each creation and update of a VM; `review` judges it by
-`admission`, as every other run does: all reasons at once, fields completed, advice as warnings.
+The server sends an AdmissionReview for each creation and update of a VM or a class; `review`
+judges it by `admission`, as every other run does: all reasons at once, fields completed, advice as
+warnings.
 What only the server can refuse (unknown fields, wrong types, names) it has refused by then.
 `registration` is how the server learns whom to ask. The controller's own writes are not asked
 about, nor those to an object on its way out.
@@ -12,11 +13,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from vmsim.admission import Admitted, Denied, Terms, admit_create, admit_update
+from vmsim.admission import Admitted, Denied, Terms, admit_class, admit_create, admit_update
 from vmsim.editions import GROUP
 
 NAME = "vmsim-virtualmachines"
 PATH = "/review"
+CLASSES = "virtualmachineclasses"
 TIMEOUT_S = 10
 CONTROLLER = "vmsim-controller"
 UNPROCESSABLE = 422
@@ -25,7 +27,10 @@ UNPROCESSABLE = 422
 def review(request: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
     """The response to the request of an AdmissionReview."""
     raw = request["object"]
-    if request["operation"] == "CREATE":
+    answer: Admitted | Denied
+    if request["resource"]["resource"] == CLASSES:
+        answer = admit_class(raw) if request["operation"] == "CREATE" else Admitted(raw)
+    elif request["operation"] == "CREATE":
         metadata = {**raw.get("metadata", {}), "namespace": request.get("namespace", "")}
         answer = admit_create({**raw, "metadata": metadata}, terms)
     else:
@@ -39,7 +44,7 @@ def review(request: Mapping[str, Any], terms: Terms) -> dict[str, Any]:
     patch: list[dict[str, Any]] = []
     if answer.raw.get("spec") != raw.get("spec"):
         patch.append({"op": "add", "path": "/spec", "value": answer.raw["spec"]})
-    if request["operation"] == "CREATE":
+    if request["operation"] == "CREATE" and request["resource"]["resource"] != CLASSES:
         patch += _with_finalizer(raw, terms.edition.finalizer)
     if patch:
         text = base64.b64encode(json.dumps(patch).encode()).decode()
@@ -61,7 +66,7 @@ def registration(url: str, authority: bytes) -> dict[str, Any]:
         "apiGroups": [GROUP],
         "apiVersions": ["*"],
         "operations": ["CREATE", "UPDATE"],
-        "resources": ["virtualmachines"],
+        "resources": ["virtualmachines", CLASSES],
     }
     conditions = {
         "not-the-controller": f"request.userInfo.username != '{CONTROLLER}'",

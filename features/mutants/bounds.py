@@ -72,4 +72,22 @@ MUTANTS = (
         ("M-12",),
         edit(f"{MODULE}:lost_volumes", 'dig(volume, "removable") is False and ', ""),
     ),
+    Mutant(
+        "requests-above-limits",
+        "A class may request more than its limits.",
+        ("C-05",),
+        edit(f"{MODULE}:class_refusals", "request > limit", "False"),
+    ),
+    Mutant(
+        "requests-at-limits",
+        "A class may not request all of its limits.",
+        ("C-05",),
+        edit(f"{MODULE}:class_refusals", "request > limit", "request >= limit"),
+    ),
+    Mutant(
+        "slots-without-profile",
+        "Slots may be reserved without a profile.",
+        ("C-14",),
+        edit(f"{MODULE}:class_refusals", 'not dig(raw, "spec", "reservedProfileID")', "False"),
+    ),
 )

@@ -6,6 +6,8 @@ from features.steps.phrases import phrase
 from features.target import Target
 from features.user import NAMESPACE, PAUSED_LABEL, ZONE_LABEL
 
+HARDWARE = {"cpus": 2, "memory": "4Gi"}
+
 
 @when(phrase('the example manifest is applied to namespace "{namespace:q}"'))
 def _example(target: Target, namespace: str) -> None:
@@ -87,6 +89,22 @@ def _create_with_drives(target: Target, name: str, guest: str, images: list[str]
         for n, image in enumerate(images, start=1)
     ]
     target.apply_vm(name, guestID=guest or None, hardware={"cdrom": drives})
+
+
+@when(phrase('class "{name:q}" is made that requests {requests} of {limits}'))
+def _make_class_with_policies(target: Target, name: str, requests: str, limits: str) -> None:
+    fields = target.fields(f"resources: {{requests: {requests}, limits: {limits}}}")
+    target.apply_class(name, HARDWARE, policies=fields)
+
+
+@when(phrase('class "{name:q}" is made with reserved slots and a profile'))
+def _make_class_with_slots(target: Target, name: str) -> None:
+    target.apply_class(name, HARDWARE, reservedSlots=2, reservedProfileID="profile-1")
+
+
+@when(phrase('class "{name:q}" is made with reserved slots and no profile'))
+def _make_class_without_profile(target: Target, name: str) -> None:
+    target.apply_class(name, HARDWARE, reservedSlots=2)
 
 
 @when(phrase('class "{name:q}" with {cpus:d} CPUs and {memory} of memory is made'))
