@@ -9,7 +9,7 @@ shows of a machine is believed before the status.
 
 from dataclasses import dataclass
 
-from vmsim.actions import Task, Verb
+from vmsim.actions import Cause, Task, Verb
 from vmsim.editions import Edition
 from vmsim.fleet import Fleet, datastore_on
 from vmsim.guests import serial_of
@@ -76,7 +76,7 @@ def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Tas
     guest.connected = inventory.states[row] is not HostState.DOWN
     fleet.residents[row][known.key] = guest
     size = (requirement.cpus, requirement.memory_mib)
-    tasks = [Task(Verb.CREATE, known.key, "", host.name, guest.cause, *size, datastore)]
+    tasks = [Task(Verb.CREATE, known.key, "", host.name, Cause.USER, *size, datastore)]
     if known.power is PowerState.ON:
         inventory.claim(guest.shape.needs, row)
         guest.claim = row
@@ -84,5 +84,5 @@ def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Tas
         guest.generation = host.cpu_generation
         guest.ip = known.ip
         fleet.number(guest, serial_of(known.ip))
-        tasks.append(Task(Verb.POWER_ON, known.key, host.name, host.name, guest.cause, *size))
+        tasks.append(Task(Verb.POWER_ON, known.key, host.name, host.name, Cause.USER, *size))
     return tasks

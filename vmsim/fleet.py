@@ -57,7 +57,6 @@ class Guest(Observed):
     bound_for: int = -1
     claim: int = -1
     target: int = -1
-    cause: Cause = Cause.USER
     boots: int = 0
     generation: int = 0
     serial: int = 0
@@ -141,7 +140,6 @@ class Fleet:
     def start(self, guest: Guest, verb: Verb, row: int, cause: Cause) -> None:
         """Start `verb` on the guest; `row` is the destination of a creation, power-on or move."""
         guest.busy = verb
-        guest.cause = cause
         guest.fault = None
         if verb in WITHOUT_ROOM:
             guest.bound_for = row
@@ -183,10 +181,7 @@ class Fleet:
             self._claim(guest, row)
         host = self.inventory.hosts[row].name
         task = Task(verb, guest.key, guest.host, host, Cause.ADMINISTRATOR)
-        self._apply(guest, task)
-        if guest.row in self.draining:
-            self.on_settled(guest.row)
-        self.notify(guest, requested=False)
+        self._ended(task, None)
 
     def reserve(self, guest: Guest, row: int) -> None:
         """Claim room on `row` for the power-on that will follow the guest's creation."""
@@ -237,24 +232,20 @@ class Fleet:
         guest = self.guests[task.vm]
         guest.busy = None
         if fault is None:
-            self._apply(guest, task)
+            data: dict[str, Any] = {"host": task.host, "cause": CAUSES[task.cause]}
+            if task.source != task.host and task.verb in MOVES:
+                data["from"] = task.source
+            if task.report:
+                data |= task.report
+            self._outcomes[task.verb](guest, task)
+            guest.refused = ""
+            self.trace.write("cluster", EVENTS[task.verb], guest.key, data)
         else:
             self._roll_back(guest, task, fault)
         if guest.row in self.draining:
             self.on_settled(guest.row)
         for changed in self._changed:
-            changed(guest.key, guest.cause is USER)
-
-    def _apply(self, guest: Guest, task: Task) -> None:
-        verb = task.verb
-        data: dict[str, Any] = {"host": task.host, "cause": CAUSES[task.cause]}
-        if task.source != task.host and verb in MOVES:
-            data["from"] = task.source
-        if task.report:
-            data |= task.report
-        self._outcomes[verb](guest, task)
-        guest.refused = ""
-        self.trace.write("cluster", EVENTS[verb], guest.key, data)
+            changed(guest.key, task.cause is USER)
 
     def _created(self, guest: Guest, task: Task) -> None:
         guest.exists = True
@@ -325,7 +316,7 @@ class Fleet:
             self._release(guest)
         elif task.verb is Verb.POWER_OFF:
             guest.evicted_from = ""  # it still runs, so nothing evicted it
-        if guest.cause is USER:
+        if task.cause is USER:
             guest.fault = fault
         data = {"verb": task.verb.value, "host": task.host, "fault": str(fault)}
         self.trace.write("cluster", "TaskFailed", guest.key, data)

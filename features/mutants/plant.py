@@ -111,11 +111,11 @@ MUTANTS = (
         "A live migration powers the VM off and on.",
         ("S-10",),
         edit(
-            f"{FLEET}._apply",
+            f"{FLEET}._ended",
             'guest.refused = ""',
-            "guest.refused = ''\n    if verb is Verb.MIGRATE:\n"
-            "        for each in (Verb.POWER_OFF, Verb.POWER_ON):\n"
-            "            self.trace.write('cluster', EVENTS[each], guest.key, data)",
+            "guest.refused = ''\n        if task.verb is Verb.MIGRATE:\n"
+            "            for each in (Verb.POWER_OFF, Verb.POWER_ON):\n"
+            "                self.trace.write('cluster', EVENTS[each], guest.key, data)",
         ),
     ),
     Mutant(
