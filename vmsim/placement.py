@@ -11,7 +11,7 @@ the hosts that were touched since it was last asked: a change of one host costs 
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -280,15 +280,15 @@ class Shape:
             self._tests.insert(0, suited.__getitem__)
         self._rescore(range(len(inventory)))
 
-    def _rescore(self, rows: Iterable[int]) -> None:
-        scores, tests, score = self._cells, self._tests, self._score
+    def _rescore(self, rows: Collection[int]) -> None:
+        scores, score = self._cells, self._score
+        fitting: Iterable[int] = rows
+        for test in self._tests:
+            fitting = filter(test, fitting)
         for row in rows:
-            for test in tests:
-                if not test(row):
-                    scores[row] = NO_FIT
-                    break
-            else:
-                scores[row] = score(row)
+            scores[row] = NO_FIT
+        for row in fitting:
+            scores[row] = score(row)
 
 
 class Placer:
