@@ -39,7 +39,7 @@ from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
 
 HARD = PowerOffMode.HARD
 FIELDS = ("phase", "power_state", "host", "zone", "ip")
-REPORTED = tuple((name, attrgetter(name)) for name in FIELDS)
+reported = attrgetter(*FIELDS)
 STEPS_PER_VISIT = 16  # a VM takes at most five steps at once; more is a defect, not a wait
 
 CREATING, POWER_CHANGE, DELETING, WAITING_FOR_IP, OTHER = 100, 99, 98, 97, -1
@@ -291,9 +291,8 @@ class Controller:
         old = vm.status
         new = report(vm, seen, conditions, self._failure.get(vm.key), self._edition)
         data: dict[str, object] = {}
-        for name, value_of in REPORTED:
-            value = value_of(new)
-            if value != value_of(old):
+        for name, value, before in zip(FIELDS, reported(new), reported(old), strict=True):
+            if value != before:
                 setattr(old, name, value)
                 data[name] = value
         said = renew(old, new.conditions, self._env.now)

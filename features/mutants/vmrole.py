@@ -237,8 +237,8 @@ TELLING = (
         ("S-08", "S-10"),
         edit(
             f"{CONTROLLER}._report",
-            "if value != value_of(old):",
-            "if value != value_of(old) and not (name == 'host' and old.host):",
+            "if value != before:",
+            "if value != before and not (name == 'host' and old.host):",
         ),
     ),
     Mutant(
