@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import churn, cloudsim, measure, report, rolling
+from bench import churn, cloudsim, measure, report, rolling, year
 from bench.churn import Size
 from bench.report import Row
 
@@ -99,7 +99,7 @@ class Bench:
         if not self._effort.cloudsim_rounds:
             yield Row.skipped(what, "no rounds asked for")
             return
-        command = cloudsim.command(self._folder)
+        command = cloudsim.command("Churn", self._folder)
         if isinstance(command, str):
             yield Row.skipped(what, command)
             return
@@ -166,10 +166,23 @@ class Bench:
         yield Row.at_most(f"{hosts} hosts, {what}", measure.spread([100 * off]), 2.0)
 
     def _year(self) -> Iterator[Row]:
-        words = [*_python("bench.year"), "64", str(self._effort.year_replications)]
-        cost = [measure.once(words)["ms_per_replication"] for _ in range(3)]
-        what = "64 hosts, a year of failures: CPU ms per replication"
-        yield Row.at_most(what, measure.spread(cost), 25.0)
+        what, count = "64 hosts, a year of failures", str(self._effort.year_replications)
+        drivers = {"vmsim": [*_python("bench.year"), "64", count]}
+        theirs, words = "CloudSim Plus", f"{what}: CPU time of CloudSim Plus by vmsim's"
+        wanted = self._effort.cloudsim_rounds
+        command = cloudsim.command("Year", self._folder) if wanted else "no rounds asked for"
+        if isinstance(command, list):
+            drivers[theirs] = [*command, str(year.store(64, self._folder)), "64", count]
+        found = measure.rounds(drivers, 3)
+        cost = measure.spread([each["vmsim"]["ms_per_replication"] for each in found])
+        yield Row.at_most(f"{what}: CPU ms per replication", cost, 25.0)
+        if isinstance(command, str):
+            yield Row.skipped(words, command)
+            return
+        yield Row.at_least(words, measure.ratios(found, theirs, "vmsim"), 3.0)
+        for name in drivers:
+            down_h = measure.spread([each[name]["downtime_h"] for each in found])
+            yield Row.fact(f"{what}: hours for which VMs were down, {name}", down_h)
 
     def _sweep(self) -> Iterator[Row]:
         gains, seconds = [], []

@@ -1,7 +1,7 @@
-"""Builds our CloudSim Plus driver, where Java and Maven are there.
+"""Builds our CloudSim Plus drivers, where Java and Maven are there.
 
-The library comes from Maven Central. The answer is the command that runs the driver, or the
-reason why there is none.
+The library comes from Maven Central. The answer is the command that runs a driver, or the reason
+why there is none.
 """
 
 import shutil
@@ -13,8 +13,9 @@ VERSION = "8.5.7"
 BUILD_TIMEOUT_S = 300
 
 
-def command(folder: Path) -> list[str] | str:
-    """The driver's command without its arguments, built in `folder`; or why it cannot be had."""
+def command(driver: str, folder: Path) -> list[str] | str:
+    """The command of a driver (the name of its class) without its arguments, built in `folder`;
+    or why it cannot be had."""
     missing = [tool for tool in ("java", "javac", "mvn") if shutil.which(tool) is None]
     if missing:
         return f"not on this machine: {', '.join(missing)}"
@@ -26,9 +27,9 @@ def command(folder: Path) -> list[str] | str:
     if reason:
         return reason
     jars = class_path.read_text().strip()
-    source = str(SOURCES / "Churn.java")
+    source = str(SOURCES / f"{driver}.java")
     reason = _failure(["javac", "-cp", jars, "-d", str(classes), source])
-    return reason or ["java", "-cp", f"{classes}:{jars}", "Churn"]
+    return reason or ["java", "-cp", f"{classes}:{jars}", driver]
 
 
 def _failure(words: list[str]) -> str:

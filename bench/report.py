@@ -44,7 +44,10 @@ The other rows:
   (`bench/rolling_system.py`) shares the cards max-min fair and takes the way through both roles,
   with a trace; plain SimPy gives each migration a fixed quarter of the card. SimGrid shares them as
   vmsim does: the hours that the whole takes are compared with its. Only the run is timed, for all.
-- *a year of failures* (`bench/year.py`): hosts fail and are repaired, HA restarts their VMs.
+- *a year of failures* (`bench/year.py`): hosts fail and are repaired, HA restarts their VMs, which
+  run from the beginning. A replication is the system, its hosts and VMs, and the year; four figures
+  are folded from its records, and no trace is kept. CloudSim Plus (`bench/cloudsimplus/Year.java`)
+  fails and repairs by an entity of our own; both run one replication before they are timed.
 - *a sweep*, *summary* (`bench/sweeping.py`): seconds of the clock, so on a machine that does
   something else beside it, two workers gain less.
 - *vcsim* (`bench/vsphere.py`): our session beside bare pyvmomi with a pool of eight threads, in
