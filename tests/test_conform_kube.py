@@ -1,0 +1,182 @@
+"""The suite on `vmsim serve`, behind real Kubernetes API servers."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from judged import options
+
+from backends.kube_api import KubeApi
+from features.kube import lab
+from vmsim.conformance import targets
+from vmsim.conformance.report import Report
+from vmsim.conformance.session import Session
+from vmsim.conformance.verify import verify
+from vmsim.crds import resource_path
+from vmsim.kinds import kinds
+
+pytestmark = [pytest.mark.kube, pytest.mark.timeout(600)]
+
+POLICIES = "/apis/admissionregistration.k8s.io/v1"
+BINDINGS = f"{POLICIES}/validatingadmissionpolicybindings"
+WEBHOOKS = f"{POLICIES}/mutatingwebhookconfigurations"
+EDITIONS = ("2023-03", "2026-08")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with lab.serving(tmp_path_factory.mktemp("lab"), "memory") as kubeconfig:
+        yield kubeconfig
+
+
+@pytest.fixture(autouse=True)
+def connected(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(served))
+    monkeypatch.setenv("VMSIM_CONTEXT", ",".join(EDITIONS))
+
+
+def conform(folder: Path, *only: str, **changes: Any) -> Report:
+    wanted = options(*only, targets=["kubernetes"], **changes)
+    return Session(wanted, folder).run([targets.target("kubernetes")])
+
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {clause.id: clause.verdict for clause in report.targets[0].clauses}
+
+
+def left(kubeconfig: Path) -> list[str]:
+    """What is there that the servers had not when they began."""
+    found: list[str] = []
+    for edition in EDITIONS:
+        with KubeApi(kubeconfig, edition) as api:
+            for kind in kinds(edition).values():
+                for raw in api.items(resource_path(kind)):
+                    labels = raw["metadata"].get("labels") or {}
+                    notes = raw["metadata"].get("annotations") or {}
+                    asked = {"vmsim.dev/maintenance", "vmsim.dev/failed"} & set(notes)
+                    if "vmsim.dev/conform" in labels or asked:
+                        found.append(f"{kind.name} {raw['metadata']['name']}")
+    return found
+
+
+def test_a_served_cluster_passes_and_nothing_is_left(served: Path, tmp_path: Path) -> None:
+    report = conform(tmp_path, "S-12", "S-15", "S-28")
+    assert verdicts(report) == {"S-12": "pass", "S-15": "pass", "S-28": "pass"}
+    assert report.exit_code == 0 and report.complete
+    assert verify(tmp_path) == []
+    about = report.targets[0].implementation
+    assert about["project"] == "vmsim serve on memory"
+    assert (about["edition"], about["speed"]) == ("2023-03, 2026-08", "0")
+    assert len(about["commit"]) == 40
+    assert left(served) == []
+
+
+def test_a_server_that_forgot_its_policies_is_caught(served: Path, tmp_path: Path) -> None:
+    with KubeApi(served, "2026-08") as api:
+        kept = [(root, raw) for root in (BINDINGS, WEBHOOKS) for raw in api.items(root)]
+        assert kept
+        try:
+            for root, raw in kept:
+                api.delete(f"{root}/{raw['metadata']['name']}")
+            report = conform(tmp_path, "M-01", edition="2026-08")
+        finally:
+            for root, raw in kept:
+                bare = {key: raw["metadata"][key] for key in ("name",)}
+                api.create(root, raw | {"metadata": bare})
+    assert verdicts(report) == {"M-01": "fail"}
+    assert report.exit_code == 1
+    assert left(served) == []
+
+
+def test_an_interrupt_leaves_a_report_and_nothing_else(served: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vmsim", "conform", "--target", "kubernetes"]
+    running = subprocess.Popen(
+        [*command, "--level", "core", "-o", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("evidence/kubernetes/*.json"))) < 2:
+        assert running.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    text = running.communicate(timeout=120)[0].decode()
+    assert running.returncode == 130, text
+    assert verify(tmp_path) == []
+    assert json.loads((tmp_path / "report.json").read_bytes())["incomplete"] == "interrupted"
+    assert left(served) == []
+
+
+def test_a_user_without_rights_is_told_which_are_missing(
+    served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = served.parent / "2026-08" / "data" / "user.kubeconfig"
+    command = [sys.executable, "-m", "vmsim", "conform", "--target", "kubernetes"]
+    monkeypatch.setenv("VMSIM_CONTEXT", "")
+    words = [*command, "--kubeconfig", str(user)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "may not create namespaces" in done.stderr
+    assert "virtualmachines" not in done.stderr
+
+
+def test_an_object_that_is_somebody_elses_is_left_alone(served: Path, tmp_path: Path) -> None:
+    path = "/apis/storage.k8s.io/v1/storageclasses"
+    body = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {"name": "my-storage-class"}, "provisioner": "theirs"}  # fmt: skip
+    with KubeApi(served, "2026-08") as api:
+        api.create(path, body)
+        try:
+            report = conform(tmp_path, "S-24", edition="2026-08")
+            assert api.get(f"{path}/my-storage-class")["provisioner"] == "theirs"
+        finally:
+            api.delete(f"{path}/my-storage-class")
+    assert verdicts(report) == {"S-24": "not testable"}
+    assert "is there already, and is not the case's" in report.targets[0].clauses[0].reason
+
+
+COLUMNS = {
+    "2023-03": {
+        "vm": ("POWER-STATE", "*CLASS", "*IMAGE", "*PRIMARY-IP", "AGE"),
+        "vmimage": ("PROVIDER-NAME", "CONTENT-LIBRARY-NAME", "IMAGE-NAME", "VERSION", "OS-TYPE",
+                    "FORMAT", "*IMAGE-SUPPORTED", "AGE"),
+        "clustervmimage": ("PROVIDER-NAME", "CONTENT-LIBRARY-NAME", "IMAGE-NAME", "VERSION",
+                           "OS-TYPE", "FORMAT", "*IMAGE-SUPPORTED", "AGE"),
+        "vmclass": ("CPU", "MEMORY", "*VGPU-DEVICES-PROFILE-NAMES", "*PASSTHROUGH-DEVICEIDS",
+                    "AGE"),
+    },
+    "2026-08": {
+        "vm": ("POWER-STATE", "*CLASS", "*IMAGE", "*PRIMARY-IP4", "AGE"),
+        "vmimage": ("DISPLAY NAME", "TYPE", "IMAGE VERSION", "OS NAME", "OS VERSION",
+                    "HARDWARE VERSION", "CAPABILITIES"),
+        "clustervmimage": ("DISPLAY NAME", "TYPE", "IMAGE VERSION", "OS NAME", "OS VERSION",
+                           "HARDWARE VERSION"),
+        "vmclass": ("CPU", "MEMORY", "*CAPABILITIES"),
+    },
+}  # fmt: skip
+"""What kubectl prints by the CRDs of each edition; `*`: with `-o wide` only."""
+
+
+@pytest.mark.parametrize(
+    ("edition", "word"), [(edition, word) for edition in COLUMNS for word in COLUMNS[edition]]
+)
+def test_kubectl_prints_the_columns_of_the_edition(edition: str, word: str, served: Path) -> None:
+    with KubeApi(served, edition) as api:
+        group = kinds(edition)["VirtualMachine"]
+        listed = api.get(resource_path(group).rpartition("/")[0])["resources"]
+        path = next(one["name"] for one in listed if word in one.get("shortNames", ()))
+        url = f"{api.url}{resource_path(group).rpartition('/')[0]}/{path}"
+        answer = api._pool.request("GET", url, headers={"Accept": TABLE})
+    found = [
+        "*" * bool(column["priority"]) + column["name"].upper()
+        for column in json.loads(answer.data)["columnDefinitions"]
+    ]
+    assert found == ["NAME", *COLUMNS[edition][word]]
+
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
