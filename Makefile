@@ -20,12 +20,15 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 run: setup              ## the main job: the page's own paragraph, in memory
 	$(BIN)/vmsim run scenarios/gpu-stranded.yaml
 
-test: setup vcsim       ## units, scenarios, features, and all of it on a real vcsim
+test: setup vcsim kube  ## units, scenarios, features, and all of it on vcsim and on Kubernetes
 	$(BIN)/python -m pytest features --backend vcsim
-	$(BIN)/python -m pytest -m "not kube and not slow"
+	$(BIN)/python -m pytest -m "not slow"
+	$(MAKE) features BACKEND=kubernetes
+	$(MAKE) features BACKEND=kubernetes BELOW=vcsim
 
 test-kube: setup kube   ## what runs on a real Kubernetes API server (builds it once, 10 min)
 	$(BIN)/python -m pytest -m kube
+	$(MAKE) features BACKEND=kubernetes
 
 test-slow: setup        ## minutes of statistics
 	$(BIN)/python -m pytest -m slow
@@ -34,7 +37,7 @@ check: setup            ## what needs no service: under a minute
 	$(BIN)/python -m pytest -m "not vcsim and not kube and not slow"
 
 features: setup         ## the specification's clauses on BACKEND
-	$(LAB) $(BIN)/python -m pytest features --backend $(BACKEND)
+	$(LAB) $(if $(LAB),--apart) $(BIN)/python -m pytest features --backend $(BACKEND)
 
 conform: setup          ## a conformance report of BACKEND, and a check of it, in out/conform
 	$(LAB) $(BIN)/vmsim conform --target $(BACKEND) -o out/conform; code=$$?; \

@@ -64,12 +64,12 @@ class StepTime:
     def until(self, holds: Callable[[], bool], within_s: float, touched: Sequence[str]) -> bool:
         """Move on until `holds`, at most `within_s`; whether it held. `touched`: kinds of which
         objects were changed since the last time."""
+        self.settle(touched)
         deadline_s = self.now_s + within_s
         while not holds():
             if self.now_s >= deadline_s:
                 return False
-            self._go(deadline_s, False, touched)
-            touched = ()
+            self._go(deadline_s, False, ())
         return True
 
     def settle(self, touched: Sequence[str]) -> None:

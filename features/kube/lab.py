@@ -1,8 +1,9 @@
 """How is the suite run on `vmsim serve` itself, behind real Kubernetes API servers?
 
-`python -m features.kube.lab [--backend vcsim] COMMAND...` starts one `vmsim serve` per edition,
-with the hosts that the scenarios declare and a clock that stands still, runs the command with a
-KUBECONFIG whose contexts are the editions, and stops them. Its exit code is the command's.
+`python -m features.kube.lab [--backend vcsim] [--apart] COMMAND...` starts one `vmsim serve` per
+edition, with the hosts that the scenarios declare and a clock that stands still, runs the command
+with a KUBECONFIG whose contexts are the editions, and stops them. Its exit code is the command's.
+`--apart` runs the command for each edition by itself, at the same time.
 """
 
 import argparse
@@ -119,17 +120,43 @@ def merged(configs: dict[str, Path]) -> dict[str, Any]:
     return found | {"current-context": next(iter(configs))}
 
 
+def _together(command: Sequence[str], kubeconfig: Path) -> int:
+    """Run the command once, with the contexts of all editions; its exit code."""
+    return subprocess.call(command, env=_settings(kubeconfig, EDITIONS))
+
+
+def _apart(command: Sequence[str], kubeconfig: Path) -> int:
+    """Run the command for each edition at the same time; the highest of the exit codes."""
+    running = {
+        edition: subprocess.Popen(
+            command,
+            env=_settings(kubeconfig, (edition,)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for edition in EDITIONS
+    }
+    for edition, process in running.items():
+        print(f"--- {edition} ---\n{process.communicate()[0]}", flush=True)
+    return max(process.returncode for process in running.values())
+
+
+def _settings(kubeconfig: Path, editions: Sequence[str]) -> dict[str, str]:
+    return {**os.environ, "KUBECONFIG": str(kubeconfig), "VMSIM_CONTEXT": ",".join(editions)}
+
+
 def main() -> int:
     """Run the command of the arguments beside the servers."""
     parser = argparse.ArgumentParser(prog="python -m features.kube.lab")
     parser.add_argument("--backend", choices=("memory", "vcsim"), default="memory")
+    parser.add_argument("--apart", action="store_true", help="once per edition, at the same time")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         try:
             with serving(Path(folder), given.backend) as kubeconfig:
-                settings = {"KUBECONFIG": str(kubeconfig), "VMSIM_CONTEXT": ",".join(EDITIONS)}
-                return subprocess.call(given.command, env={**os.environ, **settings})
+                return (_apart if given.apart else _together)(given.command, kubeconfig)
         except Unreachable as error:
             print(f"vmsim: {error}", file=sys.stderr)
             return 4
