@@ -3,11 +3,13 @@
 `KubeApi` is one connection pool to one server, over the official client: its kubeconfigs, its
 certificates, its authentication. Bodies are JSON, not the client's classes, so that any kind goes
 the same way. A refusal is a `Denial` with the server's own words; what is worth another attempt
-(429, 5xx, a lost connection) is attempted again with pauses, and then `Unreachable`.
+(429, 5xx, a lost connection) is attempted again with pauses, and then `Unreachable`. Credentials
+that are not accepted are read again: whoever exchanged them wrote new ones there.
 `watched` yields what happens to one kind of object, for as long as it is wanted: a list, then its
 changes, resumed after a break, and a list again when the server has forgotten where we were.
 """
 
+import contextlib
 import random
 import threading
 import time
@@ -30,7 +32,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 ATTEMPTS = 8
 MOST_WARNINGS = 100
 RETRIED = (429, 500, 502, 503, 504)
-GONE = 410
+CONFLICT, GONE, UNAUTHORIZED = 409, 410, 401
+TROUBLE = 4
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 
@@ -41,6 +44,11 @@ class _Place:
 
     version: str = ""
     failures: int = 0
+
+    def told(self, error: Exception) -> Iterator[Change]:
+        """Why nothing comes, once it failed so often that somebody should know."""
+        if self.failures == TROUBLE:
+            yield Change("BROKEN", (), str(error))
 
 
 class KubeApi:
@@ -54,19 +62,10 @@ class KubeApi:
         attempts: int = ATTEMPTS,
         read_s: float = READ_S,
     ) -> None:
-        settings = client.Configuration()
-        try:
-            load: Any = config.load_kube_config
-            load(str(kubeconfig) if kubeconfig else None, context, settings, persist_config=False)
-        except (config.ConfigException, OSError, ValueError) as error:
-            raise Unreachable(f"the kubeconfig cannot be used: {error}") from None
-        settings.connection_pool_maxsize = 64
-        settings.retries = False
-        self._settings = settings
-        self._client = client.ApiClient(settings)
-        self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
+        self._named = (str(kubeconfig) if kubeconfig else None, context)
         self._attempts, self._read_s = attempts, read_s
-        self.url: str = settings.host
+        self._log_in()
+        self.url: str = self._settings.host
         self.warnings: list[str] = []
         """Warnings of the server since somebody emptied the list, as their headers have them."""
 
@@ -101,7 +100,8 @@ class KubeApi:
 
     def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Merge `body` into the object at the path."""
-        return self.request("PATCH", path, body, MERGE)
+        expected = {"uid", "resourceVersion"} & (body.get("metadata") or {}).keys()
+        return self.request("PATCH", path, body, MERGE, () if expected else (CONFLICT,))
 
     def apply(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Server-side apply: make the object, or make it what `body` says."""
@@ -121,8 +121,10 @@ class KubeApi:
         path: str,
         body: Mapping[str, Any] | None = None,
         kind: str = "application/json",
+        also: tuple[int, ...] = (),
     ) -> dict[str, Any]:
-        """The answer to one request, tried again while the server is not up to it."""
+        """The answer to one request, tried again while the server is not up to it, or answers
+        with one of the statuses `also`."""
         last: object = None
         for attempt in range(self._attempts):
             try:
@@ -133,10 +135,11 @@ class KubeApi:
                 told = answer.headers.getlist("Warning")
                 self.warnings = [*self.warnings, *told][-MOST_WARNINGS:]
                 if answer.status < 400:
-                    decoded: dict[str, Any] = msgspec.json.decode(answer.data)
-                    return decoded
+                    return _slim(msgspec.json.decode(answer.data))
                 last = denial = _denial(answer.status, answer.data)
-                if denial.status not in RETRIED:
+                if denial.status == UNAUTHORIZED:
+                    self._log_in()
+                elif denial.status not in (*RETRIED, *also):
                     raise denial
                 wait_s = _asked_for_s(answer) or pause_s(attempt)
             time.sleep(wait_s)
@@ -149,12 +152,23 @@ class KubeApi:
             try:
                 yield from self._from(place, path)
             except Denial as denial:
-                place.version = ""
-                place.failures += denial.status != GONE
-            except (Unreachable, urllib3.exceptions.HTTPError, OSError, msgspec.DecodeError):
+                self._refused(place, denial)
+                yield from place.told(denial)
+            except (Unreachable, urllib3.exceptions.HTTPError, OSError) as error:
+                place.failures += 1
+                yield from place.told(error)
+            except msgspec.DecodeError:
                 place.failures += 1
             if place.failures:
                 stopped.wait(pause_s(place.failures))
+
+    def _refused(self, place: _Place, denial: Denial) -> None:
+        """Begin with a list next time, and with the credentials that there are then."""
+        place.version = ""
+        place.failures += 1
+        if denial.status == UNAUTHORIZED:
+            with contextlib.suppress(Unreachable):
+                self._log_in()
 
     def _from(self, place: _Place, path: str) -> Iterator[Change]:
         """A list if there is nothing to go on from, then changes until the stream ends."""
@@ -177,16 +191,40 @@ class KubeApi:
         self.close()
 
     def listed(self, path: str) -> tuple[list[dict[str, Any]], str]:
-        """All objects at the path, read page by page, and the version they are of."""
+        """All objects at the path, read page by page, and the version they are of.
+
+        When the server forgets that version between two pages, it all begins again.
+        """
         found: list[dict[str, Any]] = []
-        token = ""
+        token, again = "", ATTEMPTS
         while True:
-            page = self.get(f"{path}?limit={PAGE}" + (f"&continue={token}" if token else ""))
+            try:
+                page = self.get(f"{path}?limit={PAGE}" + (f"&continue={token}" if token else ""))
+            except Denial as denial:
+                again -= 1
+                if denial.status != GONE or not token or not again:
+                    raise
+                found, token = [], ""
+                continue
             kind = {"apiVersion": page["apiVersion"], "kind": page["kind"].removesuffix("List")}
-            found += [kind | item for item in page.get("items") or ()]
+            found += [kind | _slim(item) for item in page.get("items") or ()]
             token = page["metadata"].get("continue", "")
             if not token:
                 return found, page["metadata"]["resourceVersion"]
+
+    def _log_in(self) -> None:
+        """Read the kubeconfig, at first and whenever its credentials are not good any more."""
+        settings = client.Configuration()
+        try:
+            load: Any = config.load_kube_config
+            load(*self._named, settings, persist_config=False)
+        except (config.ConfigException, OSError, ValueError) as error:
+            raise Unreachable(f"the kubeconfig cannot be used: {error}") from None
+        settings.connection_pool_maxsize = 64
+        settings.retries = False
+        self._settings = settings
+        self._client = client.ApiClient(settings)
+        self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
 
     def _watch(self, path: str, version: str) -> Iterator[tuple[Change | None, str]]:
         """Changes after `version`, each with the version to go on from."""
@@ -203,7 +241,7 @@ class KubeApi:
                     raise Denial(code, seen.get("reason", ""), seen.get("message", ""))
                 version = seen["metadata"]["resourceVersion"]
                 is_mark = event["type"] == "BOOKMARK"
-                yield (None if is_mark else Change(event["type"], (seen,))), version
+                yield (None if is_mark else Change(event["type"], (_slim(seen),))), version
         finally:
             answer.close()
 
@@ -216,7 +254,7 @@ class KubeApi:
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         headers = {"Accept": "application/json", "User-Agent": "vmsim"}
-        if token := self._settings.get_api_key_with_prefix("authorization"):
+        if token := self._settings.get_api_key_with_prefix("BearerToken", "authorization"):
             headers["Authorization"] = token
         if body is not None:
             headers["Content-Type"] = kind
@@ -230,6 +268,12 @@ class KubeApi:
             timeout=urllib3.Timeout(connect=CONNECT_S, read=read_s),
             retries=False,
         )
+
+
+def _slim(raw: dict[str, Any]) -> dict[str, Any]:
+    """The object without who wrote which field when: half of its size, and of no use here."""
+    raw.get("metadata", {}).pop("managedFields", None)
+    return raw
 
 
 def _lines(answer: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
@@ -256,6 +300,9 @@ def _asked_for_s(answer: urllib3.BaseHTTPResponse) -> float:
 def _denial(status: int, data: bytes) -> Denial:
     try:
         told = msgspec.json.decode(data)
-        return Denial(status, str(told.get("reason", "")), str(told.get("message", "")))
+        message = str(told.get("message", ""))
+        if status == UNAUTHORIZED:
+            message = f"it does not accept our credentials: {message}"
+        return Denial(status, str(told.get("reason", "")), message)
     except (msgspec.DecodeError, AttributeError):
         return Denial(status, "", data[:200].decode(errors="replace"))

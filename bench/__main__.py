@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from backends import kube_program
 from bench import churn, cloudsim, measure, report, rolling, year
 from bench.churn import Size
 from bench.report import Row
+from vmsim.problems import Unreachable
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "bench.md"
 
@@ -34,6 +36,7 @@ class Effort:
     year_replications: int = 20
     sweep_rounds: int = 5
     vsphere: bool = True
+    served: tuple[int, int] = (1_000, 10_000)
 
 
 FULL = Effort(
@@ -56,6 +59,7 @@ QUICK = Effort(
     year_replications=3,
     sweep_rounds=1,
     vsphere=False,
+    served=(0, 0),
 )
 SHORT = Effort(
     churn=Size(1_000, 20_000),
@@ -67,6 +71,7 @@ SHORT = Effort(
     rolling_rounds=3,
     year_replications=3,
     vsphere=False,
+    served=(0, 0),
 )
 
 
@@ -79,8 +84,9 @@ class Bench:
 
     def rows(self) -> Iterator[Row]:
         """The rows of the table, each as soon as it is measured."""
-        parts = (self._churn, self._cloudsim, self._scaling, self._memory)
-        for part in (*parts, self._rolling, self._simgrid, self._year, self._sweep, self._vsphere):
+        first = (self._churn, self._cloudsim, self._scaling, self._memory, self._rolling)
+        then = (self._simgrid, self._year, self._sweep, self._vsphere, self._serving)
+        for part in (*first, *then):
             yield from part()
 
     def _churn(self) -> Iterator[Row]:
@@ -216,6 +222,30 @@ class Bench:
             pairs = zip(found[name], found[f"{name} bare"], strict=True)
             ratio = measure.spread([ours / theirs for ours, theirs in pairs])
             yield Row.at_most(f"vcsim, {what}: seconds by those of bare pyvmomi", ratio, 2.0)
+
+    def _serving(self) -> Iterator[Row]:
+        some, many = self._effort.served
+        what = "vmsim serve, beside a bare list-and-watch loop"
+        try:
+            reason = "" if some else "not asked for"
+            kube_program.find(build=False)
+        except Unreachable as error:
+            reason = str(error)
+        if reason:
+            yield Row.skipped(what, reason)
+            return
+        found = measure.once([*_python("bench.serving"), "burst", str(some)])
+        for name, words in {"serve": "vmsim serve", "bare": "the bare loop"}.items():
+            words = f"{some:,} VMs by 8 clients, {words}"
+            ratio = measure.spread([found[name]["all_on_s"] / found[name]["created_s"]])
+            yield Row.at_most(f"{words}: all on, by the time of their creation", ratio, 1.5)
+            late = measure.spread([found[name]["p99_s"]])
+            yield Row.at_most(f"{words}: seconds to on, 99th percentile", late, 1.0)
+        rest = measure.once([*_python("bench.serving"), "rest", str(many)])["serve"]
+        cpu, mib = measure.spread([rest["cpu_percent"]]), measure.spread([rest["rss_mib"]])
+        words = f"vmsim serve, {many:,} VMs"
+        yield Row.at_most(f"{words} at rest: percent of a core, over a minute", cpu, 2.0)
+        yield Row.at_most(f"{words}: greatest resident memory in MiB", mib, 300.0)
 
     def _vmsim(self, size: Size) -> list[str]:
         trace = self._folder / "trace.jsonl"

@@ -1,12 +1,16 @@
 """Does `vmsim serve` keep up with users who apply many VMs at once?
 
-python -m bench.serving [COUNT]
+python -m bench.serving burst COUNT     and a bare loop beside it
+python -m bench.serving rest COUNT      what VMs cost at which nobody does anything
 
 Eight clients apply VMs; the time until all are powered on is compared with the time that the
 creation itself takes, and both with a bare list-and-watch loop on a server of its own that writes
-one status field per VM. No duration is modelled, so only the way through the API is measured.
+one status field per VM. No duration is modelled, so only the way through the API is measured. The
+answer is one line of JSON: seconds, MiB, and percent of a core.
 """
 
+import json
+import os
 import queue
 import subprocess
 import sys
@@ -26,6 +30,8 @@ from vmsim.kinds import kinds
 from vmsim.loading import load
 
 CLIENTS = 8
+LONGEST_S = 900.0
+SETTLE_S, SETTLED_S, SETTLED_PERCENT, REST_S = 600.0, 10.0, 5.0, 60.0
 WARM_UP_S = 4.0  # the server holds back the first object of a new kind
 PATH = resource_path(kinds("2026-08")["VirtualMachine"], "demo")
 MANIFESTS = Path(__file__).parent.parent / "scenarios" / "manifests"
@@ -41,7 +47,7 @@ spec:
   clusters:
     - name: cluster-1
       zone: zone-1
-      hosts: [{{name: "esx-{{}}", count: 200, cores: 64, memory: 1024Gi}}]
+      hosts: [{{name: "esx-{{}}", count: 500, cores: 64, memory: 1024Gi}}]
   manifests: [{MANIFESTS / "prerequisites-2026-08.yaml"}]
 """
 SPEC = {
@@ -51,8 +57,8 @@ SPEC = {
 }
 
 
-def measured(kubeconfig: Path, count: int) -> str:
-    """Apply `count` VMs, wait until all are on, and say how long that took."""
+def burst(kubeconfig: Path, count: int) -> dict[str, float]:
+    """Apply `count` VMs, wait until all are on, and tell how long that took."""
     made: dict[str, float] = {}
     on: dict[str, float] = {}
     watcher = threading.Thread(target=_watch, args=(kubeconfig, count, on), daemon=True)
@@ -69,13 +75,41 @@ def measured(kubeconfig: Path, count: int) -> str:
         for client in clients:
             client.join()
         created_s = time.monotonic() - started_s
-        watcher.join(300.0)
+        watcher.join(LONGEST_S)
     assert len(on) == count, f"{count - len(on)} VMs are not on"
-    all_s = max(on.values()) - started_s
     late = sorted(on[name] - made[name] for name in made)
-    p50, p99 = late[count // 2], late[int(count * 0.99)]
-    ratio = f"{all_s / created_s:.2f} x"
-    return f"created in {created_s:.1f} s, all on {ratio}, latency p50 {p50:.2f} p99 {p99:.2f} s"
+    return {
+        "created_s": created_s,
+        "all_on_s": max(on.values()) - started_s,
+        "p50_s": late[count // 2],
+        "p99_s": late[int(count * 0.99)],
+    }
+
+
+def at_rest(pid: int) -> dict[str, float]:
+    """What the process costs in a minute, once it has written what it had to."""
+    waited_s = 0.0
+    while waited_s < SETTLE_S and _percent(pid, SETTLED_S) > SETTLED_PERCENT:
+        waited_s += SETTLED_S
+    text = Path(f"/proc/{pid}/status").read_text()
+    peak_kib = next(line.split()[1] for line in text.splitlines() if line.startswith("VmHWM"))
+    return {
+        "cpu_percent": _percent(pid, REST_S),
+        "rss_mib": int(peak_kib) / 1024,
+        "settled_s": waited_s,
+    }
+
+
+def _percent(pid: int, lasts_s: float) -> float:
+    """The share of a core that the process takes in the next seconds."""
+    before = _cpu_s(pid)
+    time.sleep(lasts_s)
+    return 100.0 * (_cpu_s(pid) - before) / lasts_s
+
+
+def _cpu_s(pid: int) -> float:
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _apply(api: KubeApi, numbers: range, made: dict[str, float]) -> None:
@@ -98,8 +132,8 @@ def _watch(kubeconfig: Path, count: int, on: dict[str, float]) -> None:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Path]:
-    """The kubeconfig of a `vmsim serve` with room for all."""
+def served(folder: Path) -> Iterator[tuple[Path, int]]:
+    """A `vmsim serve` with room for all: its kubeconfig and its process."""
     scenario = folder / "bench.yaml"
     command = [sys.executable, "-m", "vmsim", "serve", str(scenario)]
     command += ["--data-dir", str(folder / "served")]
@@ -108,15 +142,15 @@ def served(folder: Path) -> Iterator[Path]:
     try:
         while "serving bench" not in process.stderr.readline():
             assert process.poll() is None, "vmsim serve ended"
-        yield folder / "served" / "kubeconfig"
+        yield folder / "served" / "kubeconfig", process.pid
     finally:
         process.terminate()
         process.wait()
 
 
 @contextmanager
-def bare(folder: Path) -> Iterator[Path]:
-    """The kubeconfig of a server on which a bare loop writes one field per VM."""
+def bare(folder: Path) -> Iterator[tuple[Path, int]]:
+    """A server on which a bare loop in this process writes one field per VM."""
     with KubeProcess(folder / "bare") as process, KubeApi(process.kubeconfig) as api:
         install(api, load(folder / "bench.yaml"), print)
         names: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -134,19 +168,24 @@ def bare(folder: Path) -> Iterator[Path]:
 
         for work in (see, *[write] * CLIENTS):
             threading.Thread(target=work, daemon=True).start()
-        yield process.kubeconfig
+        yield process.kubeconfig, os.getpid()
 
 
 def main() -> int:
-    """Measure one after the other, and print a line each."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    """Measure what is asked for, and print it."""
+    what, count = sys.argv[1], int(sys.argv[2])
+    found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="vmsim-bench-") as name:
         folder = Path(name)
         (folder / "bench.yaml").write_text(SCENARIO)
-        for label, way in (("bare loop", bare), ("vmsim serve", served)):
-            with way(folder) as kubeconfig:
+        ways = {"serve": served, "bare": bare} if what == "burst" else {"serve": served}
+        for label, way in ways.items():
+            with way(folder) as (kubeconfig, pid):
                 time.sleep(WARM_UP_S)
-                print(f"{count} VMs, {label}: {measured(kubeconfig, count)}", flush=True)
+                found[label] = burst(kubeconfig, count)
+                if what == "rest":
+                    found[label] |= at_rest(pid)
+    print(json.dumps(found))
     return 0
 
 

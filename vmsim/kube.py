@@ -26,11 +26,12 @@ class Denial(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happened to objects of one kind: ADDED, MODIFIED or DELETED with one object, or LISTED
-    with all that there are."""
+    """What happened to objects of one kind: ADDED, MODIFIED or DELETED with one object, LISTED
+    with all that there are, or BROKEN: nothing can be learned for a while, and why."""
 
     type: str
     objects: tuple[dict[str, Any], ...]
+    told: str = ""
 
 
 class Kube(Protocol):

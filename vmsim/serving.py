@@ -226,7 +226,10 @@ class Supervisor:
 
     def _watch(self, kind: Kind) -> None:
         for change in self._kube.watched(resource_path(kind), self._stopped):
-            self._inbox.put(partial(self._seen, kind.name, change))
+            if change.type == "BROKEN":
+                say(f"{kind.plural} cannot be watched, which is tried again: {change.told}")
+            else:
+                self._inbox.put(partial(self._seen, kind.name, change))
 
     def _watch_vsphere(self) -> None:
         """Look at the hypervisor's own API now and then, and tell what it shows."""
@@ -310,7 +313,8 @@ class Supervisor:
                 self.outbox.put(key, job, self._sent)
                 if labels := write.labels():
                     late = partial(self._send_late, self._kube.patch, self._path(key))
-                    self._later.put(f"label/{key}", partial(late, {"metadata": labels}))
+                    late = partial(late, {"metadata": labels})
+                    self._later.put(f"label/{key}", late, partial(self._labelled, key))
         self.mirror.dirty.clear()
         return self.hosts.flush() or some
 
@@ -320,6 +324,11 @@ class Supervisor:
         elif answer is not None:
             self._refusing = False
             self._inbox.put(partial(self.mirror.written, key, answer))
+
+    def _labelled(self, key: str, _: str, answer: Any, refusal: Exception | None) -> None:
+        """A label that lost against another write is written again; so is the status with it."""
+        if isinstance(refusal, Denial) and refusal.status == 409:
+            self._inbox.put(partial(self._refused, key, refusal))
 
     def _refused(self, key: str, refusal: Exception) -> None:
         if not self._refusing:
@@ -346,35 +355,32 @@ class Supervisor:
 
 
 def send(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | None:
-    """Write finalizers, then status; the object afterwards, or None if it is not there."""
-    try:
-        raw = _send_finalizers(kube, path, write)
-        if raw is None or write.status is None:
-            return raw
-        body = {"metadata": {"uid": write.uid}, "status": write.status}
-        return kube.patch(f"{path}/status", body)
-    except Denial as denial:
-        if denial.status in (404, 409):  # gone, or another of that name
-            return None
-        raise
+    """Write finalizers, then status; the object afterwards, or None if it is not there.
 
-
-def _send_finalizers(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | None:
-    """Write the finalizers; read the object again when somebody else was faster."""
+    When somebody else was faster, the object is read again, and so written a few times at most.
+    """
     raw: Mapping[str, Any] = write.seen
-    for _ in range(CONFLICTS):
-        patch = write.finalizers(raw)
-        if patch is None:
-            return raw
+    for left in reversed(range(CONFLICTS)):
         try:
-            return kube.patch(path, {"metadata": patch})
+            return _send(kube, path, write, raw)
         except Denial as denial:
-            if denial.status != 409:
+            if denial.status != 404 and (denial.status != 409 or not left):
                 raise
+        if not kube.exists(path):
+            return None
         raw = kube.get(path)
         if raw["metadata"]["uid"] != write.uid:
             return None
-    return raw
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _send(kube: Kube, path: str, write: Write, raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    if (patch := write.finalizers(raw)) is not None:
+        raw = kube.patch(path, {"metadata": patch})
+    if write.status is None:
+        return raw
+    body = {"metadata": {"uid": write.uid}, "status": write.status}
+    return kube.patch(f"{path}/status", body)
 
 
 def _make(kube: Kube, path: str, body: Mapping[str, Any]) -> None:
