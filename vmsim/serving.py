@@ -31,7 +31,8 @@ from vmsim.kinds import Kind, kinds
 from vmsim.kube import Change, Denial, Kube
 from vmsim.live_hosts import LiveHosts
 from vmsim.live_vsphere import LiveVSphere
-from vmsim.mirror import Clock, Mirror, Write, version_of
+from vmsim.live_writes import send
+from vmsim.mirror import Clock, Mirror, version_of
 from vmsim.outbox import Outbox
 from vmsim.plan import Plan
 from vmsim.ports import Backend, Effects, HostCommand
@@ -48,7 +49,6 @@ TICK_S = 0.5
 BATCH = 1000
 WRITERS = 8
 LATE_S = 1.0
-CONFLICTS = 8
 RETRY_S = 5.0
 LAST_WORDS_S = 5.0
 JUDGED_S = 8.0
@@ -352,35 +352,6 @@ class Supervisor:
         """Statuses first: what nobody waits for waits a moment while there are any to write."""
         self.outbox.drained(LATE_S)
         call(path, body)
-
-
-def send(kube: Kube, path: str, write: Write) -> Mapping[str, Any] | None:
-    """Write finalizers, then status; the object afterwards, or None if it is not there.
-
-    When somebody else was faster, the object is read again, and so written a few times at most.
-    """
-    raw: Mapping[str, Any] = write.seen
-    for left in reversed(range(CONFLICTS)):
-        try:
-            return _send(kube, path, write, raw)
-        except Denial as denial:
-            if denial.status != 404 and (denial.status != 409 or not left):
-                raise
-        if not kube.exists(path):
-            return None
-        raw = kube.get(path)
-        if raw["metadata"]["uid"] != write.uid:
-            return None
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _send(kube: Kube, path: str, write: Write, raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    if (patch := write.finalizers(raw)) is not None:
-        raw = kube.patch(path, {"metadata": patch})
-    if write.status is None:
-        return raw
-    body = {"metadata": {"uid": write.uid}, "status": write.status}
-    return kube.patch(f"{path}/status", body)
 
 
 def _make(kube: Kube, path: str, body: Mapping[str, Any]) -> None:
