@@ -181,6 +181,20 @@ Feature: What the controller does with a VM
       | zone-1 | esx-1 |
       | zone-2 | esx-2 |
 
+  @Z-15
+  Scenario Outline: No host is recorded in advance for an ordinary VM
+    Given the API of edition <edition>
+    And hosts "esx-1" and "esx-2"
+    And namespace "demo" with a class, an image and a storage class
+    When VM "db" is created
+    Then VMs "db" run within 5 minutes
+    And VM "db" carries no annotation about "instance-storage"
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
   @C-01 @T-14
   Scenario: A VM says that its class is missing
     Given the API of edition 2023-03

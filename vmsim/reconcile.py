@@ -11,11 +11,11 @@ from enum import StrEnum
 
 from vmsim.actions import Observed
 from vmsim.editions import Edition
-from vmsim.objects import OFF, ON, SUSPENDED, VirtualMachine, VMClass
+from vmsim.objects import OFF, ON, PAUSED_LABEL, SUSPENDED, VirtualMachine, VMClass
 from vmsim.placement import Requirement
 from vmsim.quantities import duration_s
 
-PAUSED = ("vmoperator.vmware.com/paused", "vmoperator.vmware.com/pause-reconcile")
+PAUSED = (PAUSED_LABEL, "vmoperator.vmware.com/pause-reconcile")
 LIFETIME = "vmsim.dev/lifetime"
 ABANDON = "vmoperator.vmware.com.protected/skip-delete-platform-resource"
 HOLD_POWER_ON = "poweron.check.vmoperator.vmware.com/"
@@ -71,7 +71,7 @@ def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition)
     """The next step for `vm`; `unmet` tells whether something its creation needs is missing."""
     if vm.deleting:
         return _next_of_deletion(vm, seen)
-    if (vm.annotations or vm.labels) and _is_paused(vm):
+    if (vm.annotations or PAUSED_LABEL in vm.labels) and _is_paused(vm):
         return PAUSE
     if not vm.finalizer:
         return ADD_FINALIZER

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from vmsim.actions import Fault, Observed
 from vmsim.editions import Edition
-from vmsim.objects import ON, Condition, PowerState, VirtualMachine, VMStatus
+from vmsim.objects import ON, PAUSED_LABEL, Condition, PowerState, VirtualMachine, VMStatus
 
 CREATED = "VirtualMachineCreated"
 PLACEMENT_READY = "VirtualMachineConditionPlacementReady"
@@ -35,7 +35,7 @@ def report(
         placed = PLACEMENT_READY in vm.status.conditions
         powers = (vm.spec.power_state or ON, seen.power) if seen.exists else None
         found = _conditions(prerequisites, powers, placed, failure)
-        if vm.labels or RECONCILE_READY in vm.status.conditions:
+        if PAUSED_LABEL in vm.labels or RECONCILE_READY in vm.status.conditions:
             found = {**found, **_reconcile_ready(vm)}
         status = VMStatus(conditions=found)
     if seen.exists:

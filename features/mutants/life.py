@@ -128,6 +128,18 @@ BEGINNING = (
         edit("vmsim.prerequisites:_first_missing", '(Condition(PREREQ_READY, "True"),)', "()"),
     ),
     Mutant(
+        "host-in-advance",
+        "The host of every VM is recorded before it is made.",
+        ("Z-15",),
+        edit(
+            f"{API}._store",
+            "vm.created_s = self._now()",
+            "vm.created_s = self._now()\n"
+            "    key = 'vmoperator.vmware.com/instance-storage-selected-node'\n"
+            "    vm.annotations = {**vm.annotations, key: 'esx-1'}",
+        ),
+    ),
+    Mutant(
         "class-not-told",
         "A VM does not report its class.",
         ("T-08",),

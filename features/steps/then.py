@@ -304,6 +304,13 @@ def _finalizer(target: Target, name: str, finalizer: str) -> None:
     assert vm["metadata"].get("finalizers") == [finalizer]
 
 
+@then(phrase('VM "{name:q}" carries no annotation about "{word:q}"'))
+def _no_annotation(target: Target, name: str, word: str) -> None:
+    vm = target.get(name)
+    assert vm is not None, f"there is no VM {name}"
+    assert not [key for key in vm["metadata"].get("annotations", {}) if word in key]
+
+
 @then(phrase('no host has VM "{name:q}" for {time:time}'))
 def _nowhere(target: Target, name: str, time: float) -> None:
     assert target.during(lambda: target.held(name) is None, time), target.held(name)
