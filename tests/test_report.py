@@ -169,6 +169,17 @@ def test_files_for_slides_and_for_other_tools(trace: Path, swept: Path, tmp_path
     assert first.startswith("demo/trainer,gpu,Evacuation,esx-1,")
 
 
+def test_answer_to_a_question_has_its_report(tmp_path: Path) -> None:
+    out = tmp_path / "r.html"
+    command = ["whatif", "retry-policy", "--on", "gpu-stranded", "--set", "host=esx-1"]
+    command += ["--replications", "2", "--out", str(tmp_path), "--report", str(out)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    text = out.read_text()
+    assert "best with" in text
+    assert text.count("<div class=chart") == 3
+
+
 def test_states_of_a_vm_follow_each_other_without_gaps(trace: Path) -> None:
     found = history(trace)
     for lane in found.vms.values():

@@ -72,9 +72,9 @@ class Run:
 
     def report(self, path: str | Path) -> Path:
         """Write the report of this run as one HTML file."""
-        from vmsim.whatif.report import html
+        from vmsim.whatif.report import html, write
 
-        Path(path).write_text(html([self.history]))
+        write(Path(path), html([self.history]))
         return Path(path)
 
     def __repr__(self) -> str:

@@ -5,9 +5,12 @@ The file needs no network. The sentence, the figures' sentences and the tables b
 plain text for those who search, listen or print; what is dark on light turns with the system.
 """
 
+import sys
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
+from vmsim.problems import BadInput, Problem
 from vmsim.whatif.drawing import Picture, engine, placed, scripts
 from vmsim.whatif.figures import distribution, pictures
 from vmsim.whatif.history import History
@@ -64,6 +67,16 @@ def html(runs: Sequence[History], sweeps: Sequence[Variants] = ()) -> str:
         "<noscript><p>Figures are drawn by a script in this file; without it, the tables "
         f"say the same.</p></noscript>{scripts(found)}</body></html>\n"
     )
+
+
+def write(path: Path, text: str) -> None:
+    """Write the report, and say how large it is; BadInput if there is no way."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadInput([Problem(f"cannot write: {reason}", file=str(path))]) from None
+    print(f"{path} ({len(text) / 1e6:.2f} MB)", file=sys.stderr)
 
 
 def answer(run: History) -> str:

@@ -1,5 +1,6 @@
 """`vmsim report`: one HTML file about runs, from their traces, and about sweeps."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,29 +30,26 @@ def report(
     """Write one offline HTML file: the answer, figures, assumptions."""
     with exit_codes():
         from vmsim.whatif.history import history
-        from vmsim.whatif.report import html
+        from vmsim.whatif.report import html, write
         from vmsim.whatif.variants import of_folder
 
         runs = [history(path) for path in sources if not path.is_dir()]
         sweeps = [of_folder(path, metric, against) for path in sources if path.is_dir()]
-        text = html(runs, sweeps)
-        try:
-            out.write_text(text)
-            if export is not None:
-                _export(runs, sweeps, export)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            where = str(error.filename or out)
-            raise BadInput([Problem(f"cannot write: {reason}", file=where)]) from None
-        print(f"{out} ({len(text) / 1e6:.2f} MB)")
+        write(out, html(runs, sweeps))
+        if export is not None:
+            _export(runs, sweeps, export)
 
 
 def _export(runs: "list[History]", sweeps: "list[Variants]", folder: Path) -> None:
     from vmsim.whatif import drawing, frames
     from vmsim.whatif.report import drawn
 
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = drawing.export(drawn(runs, sweeps), folder)
-    for number, run in enumerate(runs, 1):
-        paths += frames.export(run, f"run{number}", folder)
-    print(f"{folder}: {len(paths)} files")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = drawing.export(drawn(runs, sweeps), folder)
+        for number, run in enumerate(runs, 1):
+            paths += frames.export(run, f"run{number}", folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadInput([Problem(f"cannot write: {reason}", file=str(folder))]) from None
+    print(f"{folder}: {len(paths)} files", file=sys.stderr)

@@ -62,6 +62,9 @@ def whatif(  # noqa: PLR0913 - one parameter per option of the command line
     address: Address = "",
     out: Out = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write an HTML file about the variants, too.")
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="Show the questions.")] = False,
 ) -> None:
     """Answer a question about a scenario by running it many times."""
@@ -78,7 +81,7 @@ def whatif(  # noqa: PLR0913 - one parameter per option of the command line
 
         chosen = engine_named(engine, workers, address)
         session = Session(question, on, chosen, out or state_folder() / "whatif")
-        session.run(compare=compare, as_json=as_json)
+        session.run(compare=compare, as_json=as_json, report=report)
 
 
 def _list(study: str | None) -> None:
@@ -122,7 +125,7 @@ class Session:
         self.engine = engine
         self.folder = folder
 
-    def run(self, *, compare: bool, as_json: bool) -> None:
+    def run(self, *, compare: bool, as_json: bool, report: Path | None = None) -> None:
         """Run, show progress, print; an interrupt prints what is there, and how to go on."""
         from rich.console import Console
 
@@ -145,6 +148,8 @@ class Session:
             )
             raise typer.Exit(INTERRUPTED) from None
         self.tell(design, found, compare=compare, as_json=as_json)
+        if report is not None:
+            self.draw(design, report)
         if all(one.problem for one in found.found):
             raise typer.Exit(2)
 
@@ -158,6 +163,13 @@ class Session:
         worst = self.replay(found)
         for line in as_text(self.question, design, found, compare=compare, worst=worst):
             print(line)
+
+    def draw(self, design: "Design", path: Path) -> None:
+        """Write the report about the variants."""
+        from vmsim.whatif.report import html, write
+        from vmsim.whatif.variants import compared
+
+        write(path, html([], [compared(design, self.folder)]))
 
     def command(self, *, alone: bool = False) -> str:
         """The command line that asks this question again."""

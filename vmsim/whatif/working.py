@@ -23,6 +23,7 @@ from vmsim.whatif.studies import WARM_UP, arranged
 
 SERIAL_BELOW_RECORDS = 100_000
 AT_MOST_HERE = 2
+ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,25 @@ def _dask(work: Work, engine: Engine, todo: Sequence[Shard]) -> Iterator[str]:
     except (OSError, TimeoutError, ValueError) as error:
         raise Unreachable(f"no Dask scheduler at {engine.address!r}: {error}") from None
     with client:
-        shared = client.scatter(work, broadcast=True, hash=False)
-        futures = [client.submit(compute, shared, shard, pure=False) for shard in todo]
-        yield from (future.result() for future in as_completed(futures))
+        for _ in range(ROUNDS):
+            shared = client.scatter(work, broadcast=True, hash=False)  # a lost worker may have it
+            futures = [client.submit(compute, shared, shard, pure=False) for shard in todo]
+            yield from _kept(as_completed(futures))
+            todo = missing(work, todo)
+            if not todo:
+                return
+    hint = "what is done is kept: the same command goes on"
+    raise Unreachable(f"workers were lost {ROUNDS} times; {hint}")
+
+
+def _kept(futures: Iterable[Any]) -> Iterator[str]:
+    """The keys of those that ended well. What they give is not fetched: it may lie on a worker
+    that is gone by now, and their parts are in the folder."""
+    for future in futures:
+        if future.status == "error":
+            raise future.exception()
+        if future.status == "finished":
+            yield str(future.key)
 
 
 ENGINES: Mapping[str, Callable[[Work, Engine, Sequence[Shard]], Iterable[str]]] = MappingProxyType(
