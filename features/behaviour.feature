@@ -109,7 +109,7 @@ Feature: What the controller does with a VM
     When VM "db" of class "large" is created
     Then VM "db" reports class "large" as the one in force within 5 minutes
 
-  @X-06
+  @X-06 @needs-vm-without-object
   Scenario: A VM that is to live on stays when its object is deleted
     Given the API of edition 2026-08
     And hosts "esx-1"

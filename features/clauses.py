@@ -20,6 +20,7 @@ PAGE = FOLDER.parent / "docs" / "clauses.md"
 CAPABILITIES: Mapping[str, str] = {
     "host-failure": "a host can fail without warning, and come back",
     "new-hosts": "a host can join a cluster",
+    "vm-without-object": "a VM is seen on its host, and removed in the end, without its object",
 }
 
 PLAYED: Mapping[str, tuple[str, ...]] = {

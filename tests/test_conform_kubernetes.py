@@ -245,7 +245,7 @@ def test_who_it_is_and_what_it_cannot_show_is_in_the_report(
     assert dict(found.implementation) == {
         "organization": "", **expected, "speed": "60", "kubernetes": "v1.36.3"
     }  # fmt: skip
-    assert set(found.blind) == {"host-failure", "new-hosts"}
+    assert set(found.blind) == {"host-failure", "new-hosts", "vm-without-object"}
     assert found.case_s > 300
 
 

@@ -51,9 +51,9 @@ def found() -> dict[str, "Cluster"]:
 
 def about(clusters: Clusters) -> dict[str, Any]:
     """The fields of the target's `Descriptor`."""
-    blind = {}
+    blind = {"vm-without-object": SEEN}
     if not all(one.administered for one in clusters.values()):
-        blind = dict.fromkeys(("host-failure", "new-hosts"), NO_HOSTS)
+        blind |= dict.fromkeys(("host-failure", "new-hosts"), NO_HOSTS)
     stepped = any(not one.speed for one in clusters.values())
     return {
         "implementation": _implementation(clusters),

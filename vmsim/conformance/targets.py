@@ -138,7 +138,11 @@ def _vsphere() -> Descriptor:
         implementation,
         _on_vcenter,
         partial(_check, "vsphere"),
-        blind={"new-hosts": OWN_HOSTS, "host-failure": "nobody may make its hosts fail"},
+        blind={
+            "new-hosts": OWN_HOSTS,
+            "host-failure": "nobody may make its hosts fail",
+            "vm-without-object": "it would be left behind",
+        },
         played=PLAYED["vcsim"][:1],
         left_behind=_left_on_vcenter,
     )
