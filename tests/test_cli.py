@@ -245,6 +245,10 @@ def test_help_imports_nothing_that_takes_time(word: str) -> None:
     assert imported_by(word) == set()
 
 
+def test_list_of_questions_imports_no_engine() -> None:
+    assert not imported_by("whatif", "--list") & {"pyarrow", "scipy", "simpy"}
+
+
 def test_run_in_memory_imports_what_it_needs() -> None:
     needed = {"numpy", "pydantic", "simpy", "yaml"}
 

@@ -16,7 +16,6 @@ import yaml
 
 from vmsim.kinds import did_you_mean
 from vmsim.problems import BadInput, Problem
-from vmsim.scenario import json_schema
 
 Value = dict[str, Any]
 Steps = tuple[str | int, ...]
@@ -110,6 +109,8 @@ def _keys(node: Any, step: str | int, path: str) -> Iterator[Any]:
 @cache
 def _words() -> frozenset[str]:
     """Every field name that a scenario has anywhere."""
+    from vmsim.scenario import json_schema  # its types take a while to build
+
     schema = json_schema()
     parts = [schema, *schema["$defs"].values()]
     return frozenset(name for part in parts for name in part.get("properties", {}))

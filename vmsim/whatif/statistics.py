@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 
@@ -48,7 +48,7 @@ def mean(values: Sequence[float]) -> Figure:
     if count == 1:
         return Figure(centre, -math.inf, math.inf, 1)
     error = float(found.std(ddof=1)) / math.sqrt(count)
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1)) * error
+    half = float(special.stdtrit(count - 1, 0.5 + CONFIDENCE / 2)) * error
     return Figure(centre, centre - half, centre + half, count)
 
 
@@ -57,6 +57,8 @@ def share(values: Sequence[float]) -> Figure:
     count = len(values)
     if count == 0:
         return Figure(math.nan, 0.0, 1.0, 0)
+    from scipy import stats
+
     hits = sum(1 for value in values if value > 0)
     low, high = stats.binomtest(hits, count).proportion_ci(CONFIDENCE, method="wilson")
     return Figure(hits / count, float(low), float(high), count)
@@ -70,6 +72,8 @@ def quantile(level: float) -> Callable[[Sequence[float]], Figure]:
         count = len(found)
         if count == 0:
             return Figure(math.nan, -math.inf, math.inf, 0)
+        from scipy import stats  # it takes a second to import, and few questions need it
+
         value = float(np.quantile(found, level, method="inverted_cdf"))
         tail = (1 - CONFIDENCE) / 2
         below = int(stats.binom.ppf(tail, count, level)) - 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from vmsim.problems import BadInput, Problem
 from vmsim.whatif import dataset
@@ -60,7 +60,7 @@ def _found(values: Column, starts: NDArray[np.intp]) -> list[Any]:
     squares = np.add.reduceat(np.where(there, (values - groups) ** 2, 0.0), starts)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(squares / (count - 1) / count)
-        half = stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1) * error
+        half = special.stdtrit(count - 1, 0.5 + CONFIDENCE / 2) * error
     half = np.where(count > 1, half, np.inf)
     least = np.fmin.reduceat(values, starts)
     most = np.fmax.reduceat(values, starts)

@@ -85,7 +85,7 @@ def whatif(  # noqa: PLR0913 - one parameter per option of the command line
 
 
 def _list(study: str | None) -> None:
-    from vmsim.whatif.telling import listing
+    from vmsim.whatif.listing import listing
 
     print("\n".join(listing(study)))
 
