@@ -1,6 +1,7 @@
 """How does an API server reach us with a question?
 
-`Webhook` listens on loopback with a certificate that the API server's authority signed, reads an
+`Webhook` listens, on loopback unless told otherwise, with a certificate of an authority that the
+API server is told of, reads an
 AdmissionReview from each request, and answers with what `judge` says. Connections stay open and
 each has a thread; `judge` may be called from several at a time.
 """
@@ -9,11 +10,14 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from vmsim.problems import BadInput, Problem
 
 LARGEST = 8 << 20
 IDLE_S = 120.0
@@ -21,20 +25,48 @@ IDLE_S = 120.0
 Judge = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-class Webhook:
-    """An HTTPS server on a free port of 127.0.0.1, from `start` to `stop`."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to listen, and the files that prove it: the authority's, its certificate and key."""
 
-    def __init__(self, certificate: Path, key: Path, judge: Judge) -> None:
+    host: str
+    authority: Path
+    certificate: Path
+    key: Path
+
+    def context(self) -> ssl.SSLContext:
+        """The server's side of TLS; BadInput when the files cannot be used."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(certificate, key)
-        self._server = _Server(("127.0.0.1", 0), _handler(judge), context)
+        try:
+            self.authority.read_bytes()
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            names = f"{self.authority}, {self.certificate}, {self.key}"
+            hint = "tls.crt, tls.key and ca.crt in one folder"
+            raise BadInput(
+                [Problem(f"{names}: {error}", field="--webhook-tls", hint=hint)]
+            ) from None
+        return context
+
+
+class Webhook:
+    """An HTTPS server on a free port, from `start` to `stop`."""
+
+    def __init__(self, place: Place, judge: Judge) -> None:
+        context = place.context()
+        self._host = place.host
+        try:
+            self._server = _Server((place.host, 0), _handler(judge), context)
+        except OSError as error:
+            message = f"cannot listen on {place.host}: {error}"
+            raise BadInput([Problem(message, field="--webhook-host")]) from None
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"https://127.0.0.1:{self._server.server_address[1]}"
+        return f"https://{self._host}:{self._server.server_address[1]}"
 
     def start(self) -> "Webhook":
         """Answer from now on."""

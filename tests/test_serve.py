@@ -361,15 +361,86 @@ def test_killed_server_resumes_with_every_vm_once(tmp_path: Path) -> None:
         served.stop()
 
 
-def test_cluster_that_exists_is_served(tmp_path: Path) -> None:
-    with KubeProcess(tmp_path / "cluster") as cluster:
-        words = ("--speed", "60", "--kubeconfig", str(cluster.kubeconfig))
-        served = Served(scenario(tmp_path, "2026-08"), tmp_path, *words)
-        served.kubeconfig = cluster.kubeconfig
-        with served:
-            apply(served, "guest")
-            served.eventually(lambda: is_on(served, "guest"))
-            served.kubectl("delete", "vm", "guest", "-n", "demo", "--timeout=30s")
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeProcess]:
+    """A cluster that exists already."""
+    with KubeProcess(tmp_path_factory.mktemp("cluster") / "data") as there:
+        yield there
+
+
+def on_cluster(cluster: KubeProcess, folder: Path, *words: str) -> Served:
+    options = ("--speed", "60", "--kubeconfig", str(cluster.kubeconfig), *words)
+    served = Served(scenario(folder, "2026-08"), folder, *options)
+    served.kubeconfig = cluster.kubeconfig
+    return served
+
+
+def test_cluster_that_exists_is_served(cluster: KubeProcess, tmp_path: Path) -> None:
+    with on_cluster(cluster, tmp_path) as served:
+        assert "the cluster cannot ask us" in served.log
+        apply(served, "guest")
+        served.eventually(lambda: is_on(served, "guest"))
+        served.kubectl("delete", "vm", "guest", "-n", "demo", "--timeout=30s")
+        for field, place in (("className", "className"), ("storageClass", "storageClass"),
+                             ("imageName", "image")):  # fmt: skip
+            text = manifest("lacking", **{field: ""})
+            served.eventually(
+                lambda text=text, place=place: (
+                    f"spec.{place}: Required value"  # type: ignore[misc]
+                    in served.kubectl(
+                        "create", "--dry-run=server", "-f", "-", stdin=text, fails=True
+                    )
+                )
+            )
+
+
+def test_cluster_that_exists_asks_us_where_we_say(cluster: KubeProcess, tmp_path: Path) -> None:
+    pki, tls = cluster.folder / "pki", tmp_path / "tls"
+    tls.mkdir()
+    for ours, theirs in {
+        "tls.crt": "webhook.crt",
+        "tls.key": "webhook.key",
+        "ca.crt": "ca.crt",
+    }.items():
+        (tls / ours).write_bytes((pki / theirs).read_bytes())
+    words = ("--webhook-host", "127.0.0.1", "--webhook-tls", str(tls))
+    with on_cluster(cluster, tmp_path, *words) as served:
+        assert "cannot ask us" not in served.log
+        wrong = {"className": "", "imageName": "none", "storageClass": "none"}
+        text = manifest("every-rule", **wrong)
+        served.eventually(
+            lambda: "[" in served.kubectl("create", "-f", "-", stdin=text, fails=True)
+        )
+        told = served.kubectl("create", "-f", "-", stdin=text, fails=True)
+        assert all(f"spec.{field}" in told for field in wrong), told
+        apply(served, "asked")
+        served.eventually(lambda: is_on(served, "asked"))
+        served.kubectl("delete", "vm", "asked", "-n", "demo", "--timeout=30s")
+    assert "No resources" in served.kubectl("get", "mutatingwebhookconfiguration") or (
+        "vmsim" not in served.kubectl("get", "mutatingwebhookconfiguration")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--webhook-host", "127.0.0.1"), "--webhook-host and --webhook-tls go together"),
+        (("--webhook-host", "127.0.0.1", "--webhook-tls", "."), "--webhook-tls"),
+    ],
+)
+def test_webhook_that_cannot_be_is_bad_input(
+    words: tuple[str, ...], told: str, cluster: KubeProcess, tmp_path: Path
+) -> None:
+    served = on_cluster(cluster, tmp_path, *words)
+    with pytest.raises(AssertionError, match=told):
+        served.start()
+    assert served.stop() == 2
+
+
+def test_older_version_of_a_kind_is_not_there(cluster: KubeProcess, tmp_path: Path) -> None:
+    with on_cluster(cluster, tmp_path) as served:
+        told = served.kubectl("apply", "-f", EXAMPLE["2023-03"], "-n", "demo", fails=True)
+        assert 'no matches for kind "VirtualMachine" in version "vmoperator.vmware.com/v1' in told
 
 
 def test_kinds_of_another_edition_are_not_taken_over(tmp_path: Path) -> None:

@@ -37,8 +37,10 @@ def install(kube: Kube, plan: Plan, say: Say) -> list[tuple[str, dict[str, Any]]
     definitions = crds.definitions(edition)
     for definition in definitions:
         kube.apply(f"{CRDS}/{definition['metadata']['name']}", definition)
-    for body in update_policy.policy(edition, plan.scenario.spec.verdict):
-        _apply(kube, POLICIES, body)
+    verdict = plan.scenario.spec.verdict
+    for make in (update_policy.policy, update_policy.creation_policy):
+        for body in make(edition, verdict):
+            _apply(kube, POLICIES, body)
     for body in crds.rbac():
         _apply(kube, ROLES, body)
     for definition in definitions:
@@ -83,6 +85,11 @@ def _make(kube: Kube, path: str, body: Mapping[str, Any], say: Say) -> None:
                 say(f"{body['kind']} {body['metadata']['name']} is refused: {denial}")
                 return
         time.sleep(0.1)
+
+
+def unregister(kube: Kube) -> None:
+    """Have the server ask nobody before it stores a VM."""
+    kube.delete(f"{POLICIES}/mutatingwebhookconfigurations/{reviewing.NAME}")
 
 
 def register(kube: Kube, url: str, authority: bytes) -> None:

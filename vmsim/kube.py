@@ -65,6 +65,10 @@ class Kube(Protocol):
         """Make the object, or make it what `body` says."""
         ...
 
+    def delete(self, path: str) -> None:
+        """Ask for the object's deletion; one that is not there is no error."""
+        ...
+
     def watched(self, path: str, stopped: threading.Event) -> Iterator[Change]:
         """What is there, then what changes, until `stopped`; breaks are bridged."""
         ...

@@ -27,11 +27,17 @@ from vmsim.quantities import memory_mib
 from vmsim.shell import commit, exit_codes, scenario_path, state_folder
 
 if TYPE_CHECKING:
+    from backends.kube_webhook import Place
     from vmsim.serving import Supervisor
 
 NODES = "/api/v1/nodes"
 LAST = "serve-kubeconfig"
 MISSING = "the package kubernetes is not installed: pip install 'vmsim[kubernetes]'"
+UNASKED = (
+    "the cluster cannot ask us, so the schema, the required fields and the update table are all "
+    "that it refuses VMs by: names of images, zones, storage classes and guests are not judged, "
+    "and nothing is completed; --webhook-host lets it ask"
+)
 
 node_app = typer.Typer(help="Act on a host of a running `vmsim serve`.", no_args_is_help=True)
 ServedBackend = StrEnum(  # type: ignore[misc]
@@ -59,6 +65,12 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
     kubeconfig: Config = None,
     context: Context = None,
     port: Annotated[int, typer.Option(help="Of the API server on 127.0.0.1; 0: a free one.")] = 0,
+    webhook_host: Annotated[
+        str | None, typer.Option(help="Our address for a cluster that exists to ask at.")
+    ] = None,
+    webhook_tls: Annotated[
+        Path | None, typer.Option(help="A folder with tls.crt, tls.key and ca.crt for it.")
+    ] = None,
 ) -> None:
     """Serve a scenario's cluster on a real Kubernetes API server, until interrupted."""
     with exit_codes(), ExitStack() as stack:
@@ -74,7 +86,7 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
         if kubeconfig is None and context is None:
             server = enter(_own_server(folder, port))
         else:
-            server = enter(_another(kubeconfig, context))
+            server = enter(_another(kubeconfig, context, _place(webhook_host, webhook_tls)))
         vms = install(server.admin, plan, say)
         chosen = enter(opened(backend.value, list(plan.all_hosts), resumes=True))
         sink = enter((folder / "trace.jsonl").open("wb"))
@@ -83,8 +95,7 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.stop())
         adopted = supervisor.begin()
-        if server.certificates is not None:
-            enter(_asked(server, supervisor))
+        enter(_asked(server, supervisor))
         for path, body in vms:
             supervisor.make(path, body)
         for name, value in chosen.variables.items():
@@ -106,13 +117,14 @@ def _about(edition: str, backend: str, speed: float) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """An API server: for the controller, for the set-up, what keeps it alive, and the folder of
-    its certificates if it is ours."""
+    """An API server: for the controller, for the set-up, what keeps it alive, and where it can
+    reach us, if it can."""
 
     kube: Kube
     admin: Kube
     keep_alive: Callable[[], bool]
-    certificates: Path | None = None
+    place: "Place | None"
+    ours: bool = True
 
 
 @contextmanager
@@ -123,6 +135,7 @@ def _own_server(folder: Path, port: int) -> Iterator[_Server]:
     try:
         from backends.kube_api import KubeApi
         from backends.kube_process import KubeProcess
+        from backends.kube_webhook import Place
     except ImportError:
         raise Unreachable(MISSING) from None
     with (
@@ -133,27 +146,49 @@ def _own_server(folder: Path, port: int) -> Iterator[_Server]:
         _remember(process.kubeconfig)
         say(f"kube-apiserver {process.program.version} listens on {api.url}")
         print(f"export KUBECONFIG={process.kubeconfig.resolve()}", flush=True)
-        yield _Server(api, admin, process.revive, folder / "pki")
+        pki = folder / "pki"
+        place = Place("127.0.0.1", pki / "ca.crt", pki / "webhook.crt", pki / "webhook.key")
+        yield _Server(api, admin, process.revive, place)
 
 
 @contextmanager
-def _another(kubeconfig: Path | None, context: str | None) -> Iterator[_Server]:
-    """An API server that exists. It cannot reach us, so only its own policies judge VMs."""
+def _another(
+    kubeconfig: Path | None, context: str | None, place: "Place | None"
+) -> Iterator[_Server]:
+    """An API server that exists; without a place to ask at only its own policies judge VMs."""
     with _api(kubeconfig, context) as api:
-        yield _Server(api, api, lambda: False)
+        yield _Server(api, api, lambda: False, place, ours=False)
+
+
+def _place(host: str | None, folder: Path | None) -> "Place | None":
+    """Where the cluster can reach us, or None; one option without the other is bad input."""
+    if host is None and folder is None:
+        return None
+    if host is None or folder is None:
+        message = "--webhook-host and --webhook-tls go together"
+        raise BadInput([Problem(message, hint="the cluster checks our certificate for that host")])
+    from backends.kube_webhook import Place
+
+    return Place(host, folder / "ca.crt", folder / "tls.crt", folder / "tls.key")
 
 
 @contextmanager
 def _asked(server: _Server, supervisor: "Supervisor") -> Iterator[None]:
-    """Answer the API server's questions about VMs."""
+    """Answer the API server's questions about VMs, or say what it does not know without."""
     from backends.kube_webhook import Webhook
-    from vmsim.installing import register
+    from vmsim.installing import register, unregister
+    from vmsim.serving import say
 
-    folder = server.certificates
-    assert folder is not None, "only our own server asks"
-    with Webhook(folder / "webhook.crt", folder / "webhook.key", supervisor.judge) as webhook:
-        register(server.admin, webhook.url, (folder / "ca.crt").read_bytes())
+    if server.place is None:
+        unregister(server.admin)
+        say(UNASKED)
         yield
+        return
+    with Webhook(server.place, supervisor.judge) as webhook:
+        register(server.admin, webhook.url, server.place.authority.read_bytes())
+        yield
+        if not server.ours:
+            unregister(server.admin)
 
 
 def _remember(kubeconfig: Path) -> None:

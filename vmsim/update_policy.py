@@ -4,18 +4,20 @@ By a ValidatingAdmissionPolicy, written from the rows of `rules`: the server eva
 also when no controller runs. (A schema's own rules do not see labels, and the table has one.) Each
 row becomes two expressions for the value before and after, and one that must hold. Rows that read
 something else than a path have their expressions here; a row that is missing is a defect.
+Another policy has what a new VM must name.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vmsim.editions import GROUP, Edition
+from vmsim.editions import EDITION_2023_03, GROUP, Edition
 from vmsim.kinds import Shape, kinds
 from vmsim.objects import ZONE_LABEL, PowerState
 from vmsim.rules import HOLD_ANNOTATION, UPDATE_RULES, Cell, UpdateRule, Verdict
 
 NAME = "vmsim-virtualmachine-updates"
+CREATIONS = "vmsim-virtualmachine-creations"
 _EMPTY = {"string": "''", "array": "[]", "object": "{}", "count": "0", "integer": "0"}
 _CDROM = "{o}.?spec.?hardware.?cdrom.orValue([])"
 _NIC = "{o}.?spec.?network.?interfaces.orValue([])"
@@ -77,13 +79,39 @@ def policy(edition: Edition, verdict: Verdict = Verdict.DOCUMENT) -> list[dict[s
             {"name": f"n{number}", "expression": reading.value.format(o="object")},
         ]
         validations += expression
+    return _bodies(NAME, "UPDATE", variables, validations)
+
+
+def creation_policy(edition: Edition, verdict: Verdict = Verdict.DOCUMENT) -> list[dict[str, Any]]:
+    """As `policy`, of what a new VM must have; what its names stand for only a webhook can see."""
+    seed = edition is EDITION_2023_03
+    image = ("imageName", ("imageName",)) if seed else ("image", ("imageName", "image"))
+    fields = dict([("className", ("className",)), ("storageClass", ("storageClass",)), image])
+    if verdict is not Verdict.DOCUMENT:
+        del fields["storageClass"]
+    validations = [
+        {
+            "expression": " || ".join(
+                f"size(object.?spec.?{name}.orValue('')) > 0" for name in names
+            ),
+            "message": f"spec.{place}: Required value",
+            "reason": "Invalid",
+        }
+        for place, names in fields.items()
+    ]
+    return _bodies(CREATIONS, "CREATE", [], validations)
+
+
+def _bodies(
+    name: str, operation: str, variables: list[dict[str, Any]], validations: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     match = {
         "apiGroups": [GROUP],
         "apiVersions": ["*"],
-        "operations": ["UPDATE"],
+        "operations": [operation],
         "resources": ["virtualmachines"],
     }
-    group = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": NAME}}
+    group = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": name}}
     return [
         {
             **group,
@@ -98,7 +126,7 @@ def policy(edition: Edition, verdict: Verdict = Verdict.DOCUMENT) -> list[dict[s
         {
             **group,
             "kind": "ValidatingAdmissionPolicyBinding",
-            "spec": {"policyName": NAME, "validationActions": ["Deny"]},
+            "spec": {"policyName": name, "validationActions": ["Deny"]},
         },
     ]
 
