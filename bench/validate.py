@@ -1,7 +1,7 @@
 """Prove the model against closed forms, published tables and golden examples.
 
 python -m bench.validate           a reduced set, in a minute
-python -m bench.validate --full    all of it, most of an hour
+python -m bench.validate --full    all of it, seven minutes of CPU time
   --write                          writes docs/validation.md and docs/validation.svg as well
 
 Exit code 1 when a finding fails.
@@ -31,7 +31,9 @@ out in the product's documentation. A finding **holds** when the known answer li
 of what was simulated and half the interval is no wider than the tolerance, so a vague simulation
 fails. Intervals of cases with chance are {confidence:.0%} confidence intervals over independent
 replications with fixed seeds: with another seed, about {alarm:.0f} in 100 right findings would
-fail. For cases without chance the interval is the tolerance around the one result.
+fail. V4 and V5 take out of each replication what chance did to its load (control variates: the
+mean time with a GPU and between arrivals, of which the expectations are known). For cases without
+chance the interval is the tolerance around the one result.
 
 ![Expected against simulated](validation.svg)
 
@@ -101,7 +103,7 @@ def draw(found: list[Finding], path: Path) -> None:
 def main() -> int:
     """Print every finding; with `--write` write the page."""
     parser = argparse.ArgumentParser(prog="python -m bench.validate")
-    parser.add_argument("--full", action="store_true", help="all of it, most of an hour")
+    parser.add_argument("--full", action="store_true", help="all of it, seven minutes of CPU time")
     parser.add_argument("--write", action="store_true", help="write docs/validation.*")
     chosen = parser.parse_args()
     effort = 1.0 if chosen.full else REDUCED

@@ -40,9 +40,10 @@ class AdmissionControl:
         self._counted: dict[str, tuple[str, Amount]] = {}
         self._load: dict[str, Counter[Amount]] = {}
         self._changed: dict[str, None] = {}
+        self._capacity: list[Amount] = []
         self._works = settings.control.policy in (ControlPolicy.SLOTS, ControlPolicy.PERCENTAGE)
         if self._works:
-            fleet.subscribe(lambda key, requested: self._changed.update({key: None}))
+            fleet.subscribe(lambda key, requested: self.note(key))
 
     def sized(self, requirement: Requirement) -> Requirement:
         """What such a VM takes on a host, its memory overhead included if that counts."""
@@ -79,11 +80,13 @@ class AdmissionControl:
         return Fault(FAULT, short) if short else None
 
     def _hosts(self, cluster: str, without: int) -> Iterator[Amount]:
-        inventory = self._fleet.inventory
+        inventory, capacity = self._fleet.inventory, self._capacity
+        for host in inventory.hosts[len(capacity) :]:
+            capacity.append(Amount(host.cpu_cores * host.cpu_mhz, host.memory_mib))
         for row, host in enumerate(inventory.hosts):
-            gone = inventory.states[row] in OUT or self._is_leaving(row) or row == without
-            if host.cluster == cluster and not gone:
-                yield Amount(host.cpu_cores * host.cpu_mhz, host.memory_mib)
+            there = inventory.states[row] not in OUT and row != without
+            if there and host.cluster == cluster and not self._is_leaving(row):
+                yield capacity[row]
 
     def _current(self, cluster: str) -> Counter[Amount]:
         """What the VMs of the cluster reserve now."""
