@@ -1,5 +1,6 @@
 """The report is one offline file whose first words are the answer; its figures can be asked."""
 
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -266,6 +267,19 @@ def test_heat_map_averages_over_the_other_factors(swept: Path) -> None:
         [longest, wakes] for longest in ("60s", "1000s") for wakes in ("false", "true")
     ]
     assert all(row[2] == 0 for row in table[1:] if row[1] == "true")
+
+
+def test_sampled_factors_are_points_and_a_grid_is_a_heat_map(swept: Path) -> None:
+    assert of_folder(swept).pictures()[1].spec["layer"][0]["mark"] == "rect"
+    some = variants(*((n, 1) for n in range(9)))
+    sampled = [
+        dataclasses.replace(one, settings={"a": f"{n * 10}.5s", "b": str(9 - n)})
+        for n, one in enumerate(some.found)
+    ]
+    points = dataclasses.replace(some, found=sampled).pictures()[1].spec
+    assert points["mark"]["type"] == "point"
+    first = points["data"]["values"][0]
+    assert (first["x"], first["y"], first["value"]) == (0.5, 9.0, 0)
 
 
 @pytest.mark.parametrize(

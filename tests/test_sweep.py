@@ -232,6 +232,7 @@ def test_command_line_from_experiment_to_parquet(tmp_path: Path) -> None:
         "spec": {
             "base": "gpu-stranded",
             "study": "retry-policy",
+            "settings": {"warmUp": "1m"},
             "factors": {"policies.retry.wakeOnCapacity": [False, True]},
             "ranges": {"policies.retry.longest": {"low": 60, "high": 600, "unit": "s"}},
             "points": 2,
@@ -249,6 +250,7 @@ def test_command_line_from_experiment_to_parquet(tmp_path: Path) -> None:
     merged = runner.invoke(app, ["sweep", "merge", str(folder)])
 
     assert "4 cells, 3 replications" in planned.output
+    assert "the first 1m of a run do not count (warm-up)" in planned.output
     codes = [one.exit_code for one in (planned, before, early, done, merged)]
     assert codes == [0, 3, 2, 0, 0], merged.output
     table = pq.read_table(folder / "replications.parquet")

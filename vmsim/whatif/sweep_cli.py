@@ -53,7 +53,7 @@ def plan(  # noqa: PLR0913 - one parameter per option of the command line
     """Write down all that has to be run; the same input gives the same plan everywhere."""
     with exit_codes():
         from backends import opened
-        from vmsim.whatif import design, experiment
+        from vmsim.whatif import design, experiment, warmup
 
         base, given = _experiment(source, study)
         given = _amended(given, sets or [], vary or [], (replications, seed))
@@ -62,6 +62,7 @@ def plan(  # noqa: PLR0913 - one parameter per option of the command line
         shards = len(made.shards())
         print(f"{len(made.cells)} cells, {made.replications} replications, {shards} shards")
         print(f"plan {made.id}")
+        print("".join(f"{line}\n" for line in warmup.said(made, [])), end="")
         print(f"vmsim sweep run {shlex.quote(str(out))}")
 
 

@@ -5,6 +5,7 @@ over two factors, and the front of variants that no other one beats in two metri
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from vmsim.whatif.studies import STUDIES
 
 PLAN = "plan.json"
 SHOWN = 60
+POINTS = 2_000
 MORE_IS_BETTER = frozenset((
     "all_run", "availability", "devices_used", "empty_hosts", "hosts_done", "hosts_open",
     "packing_cpu", "packing_memory", "probes", "running", "upgraded",
@@ -106,7 +108,7 @@ class Variants:
             return []
         made = [ranked(self)]
         if len(self.factors) > 1:
-            made.append(heat(self))
+            made.append(heat(self) if _is_grid(self) else scattered(self))
         if len(self.found) > 1:
             made.append(pareto(self))
         return made
@@ -211,6 +213,42 @@ def heat(sweep: Variants) -> Picture:
     return Picture("heat", f"{said}{more}.", spec, [heads, *(list(r.values()) for r in rows)])
 
 
+def _is_grid(sweep: Variants) -> bool:
+    """Whether the first two factors meet in at least half of the places where they could."""
+    across, down = sweep.factors[:2]
+    pairs = {(one.settings.get(across), one.settings.get(down)) for one in sweep.found}
+    return 2 * len(pairs) >= len({x for x, _ in pairs}) * len({y for _, y in pairs})
+
+
+def scattered(sweep: Variants) -> Picture:
+    """The metric over two sampled factors, as points, larger and darker where it is more."""
+    across, down = sweep.factors[:2]
+    rows = [
+        {"x": _number(one.settings.get(across, "")), "y": _number(one.settings.get(down, "")),
+         "value": one.one.value, "variant": sweep.label(one)}
+        for one in sweep.found[:POINTS]
+    ]  # fmt: skip
+    value = quantity("value", _titled(sweep.metric))
+    encoding = {
+        "x": quantity("x", across, scale={"zero": False}),
+        "y": quantity("y", down, scale={"zero": False}),
+        "color": {**value, "title": None, "scale": {"scheme": "viridis", "reverse": True}},
+        "size": {**value, "legend": None, "scale": {"range": [40, 300]}},
+        "tooltip": [word("variant", "variant"), {**value, "format": ".5~g"}],
+    }
+    mark = {"type": "point", "filled": True, "opacity": 1}
+    spec = charted(_titled(sweep.metric), rows, mark=mark, encoding=encoding, height=260)
+    said = f"{METRICS[sweep.metric].means} by {across} and {down}, at {len(rows)} sampled points."
+    heads = [across, down, sweep.metric, "variant"]
+    return Picture("heat", said, spec, [heads, *(list(row.values()) for row in rows)])
+
+
+def _number(text: str) -> float | str:
+    """The number at the beginning of a value, without its unit; the text if there is none."""
+    found = re.match(r"-?[0-9]+(\.[0-9]+)?", text)
+    return float(found.group()) if found else text
+
+
 def front(sweep: Variants) -> list[Variant]:
     """The variants that no other one beats in both metrics, by the first metric."""
 
@@ -231,6 +269,7 @@ def pareto(sweep: Variants) -> Picture:
     kept = {id(one) for one in best}
     rows = [{**_row(sweep, one), "front": id(one) in kept} for one in sweep.found]
     rows.sort(key=lambda row: row["front"])
+    rows = rows[-POINTS:]
     line = [_row(sweep, one) for one in best]
     x = quantity("value", _titled(sweep.metric), scale={"zero": False})
     y = quantity("other", _titled(sweep.against), scale={"zero": False})
@@ -245,7 +284,7 @@ def pareto(sweep: Variants) -> Picture:
          "encoding": {"x": x, "y": y, "color": colour, "shape": shape, "tooltip": _tips(sweep)}},
     ]  # fmt: skip
     spec = charted("Which variants no other one beats", rows, layer=layers, height=260)
-    said = f"{len(best)} of {len(rows)} variants are beaten by no other one in both: "
+    said = f"{len(best)} of {len(sweep.found)} variants are beaten by no other one in both: "
     said += "; ".join(_names(sweep, best))
     table: Sequence[Sequence[object]] = [
         ["variant", sweep.metric, sweep.against],

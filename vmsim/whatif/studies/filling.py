@@ -19,6 +19,7 @@ from vmsim.whatif.studies.study import (
 PROBE = "probe-{}"
 SETTLE = Option("30m", "time for placing and restarting")
 K = Option(1, "largest hosts that fail")
+BEST = "placed as the scenario's policy does; `vmsim bounds` says how far that is from the best"
 
 
 def _largest(spec: Spec, count: int) -> list[str]:
@@ -280,13 +281,13 @@ STUDIES = (
         12, "what-fits", "How many more VMs of each class fit?", "probes", "mean", _probe,
         {"k": Option(0, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
         _classes, ("k=0,1",), also=("packing_cpu", "packing_memory"),
-        assumes=(LEFT_OUT, "probes come one class at a time, on top of what runs"), best="high",
-        replications=1,
+        assumes=(LEFT_OUT, "probes come one class at a time, on top of what runs", BEST),
+        best="high", replications=1,
     ),
     Study(
         13, "fragmentation", "How much room is there that nothing fits in?", "stranded_memory",
         "mean", _as_it_is, also=("stranded_cpu", "packing_cpu", "packing_memory", "empty_hosts"),
-        assumes=("stranded: free beside too little of the other for the smallest class",),
+        assumes=("stranded: free beside too little of the other for the smallest class", BEST),
     ),
     Study(
         16, "rules-and-failures", "Do rules keep VMs from running when k hosts fail?", "unplaced",
@@ -306,7 +307,7 @@ STUDIES = (
         22, "consolidate", "How many hosts does one cluster instead of several free?", "unplaced",
         "mean", _consolidate, {"k": K, "settle": SETTLE}, _freed,
         also=("migrations", "packing_memory", "blockers"),
-        assumes=(LEFT_OUT, "a zone's clusters become one; the smallest hosts go first"),
+        assumes=(LEFT_OUT, "a zone's clusters become one; the smallest hosts go first", BEST),
         replications=1, verdict=_freed_verdict,
     ),
     Study(
