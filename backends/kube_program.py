@@ -3,7 +3,7 @@
 `find()` returns a `Program`, tried in this order: VMSIM_KUBEONE, a build in the cache, a build of
 the Go sources that lie beside this file. The build takes minutes of processor time once; its name
 carries the digest of the sources and of itself, so a changed source or a damaged file is not used.
-`kubectl()` is that of PATH, or built from the same module.
+`kubectl()` is that of KUBEBUILDER_ASSETS or of PATH, or built from the same module.
 """
 
 import argparse
@@ -64,9 +64,10 @@ def find(*, build: bool = True) -> Program:
 
 
 def kubectl(*, build: bool = True) -> Path:
-    """kubectl of PATH, or one of the pinned version, built when there is none."""
-    if path := shutil.which("kubectl"):
-        return Path(path)
+    """kubectl of KUBEBUILDER_ASSETS or PATH, or one of the pinned version, built if need be."""
+    for folders in (os.environ.get("KUBEBUILDER_ASSETS"), None):
+        if folders != "" and (path := shutil.which("kubectl", path=folders)):
+            return Path(path)
     recipe = _recipe("kubectl", KUBECTL)
     kept = found(recipe) or (built(recipe) if build else None)
     if kept is None:

@@ -159,3 +159,22 @@ def test_claims_released_in_any_order_leave_all_room_free(
         found.release(wanted, row)
     assert [column.tolist() for column in found.room] == before
     assert len(found.room) == len(BASE_RESOURCES) + 1
+
+
+def test_cordoned_host_stays_closed_whatever_becomes_of_it() -> None:
+    inv = inventory(hosts(2))
+    assert inv.cordon("esx-1", True)
+    assert not inv.cordon("esx-1", True)
+    for state in (HostState.MAINTENANCE, HostState.DOWN, HostState.UP):
+        inv.set_state(0, state)
+        assert inv.open.tolist() == [False, True]
+    assert inv.cordon("esx-1", False)
+    assert inv.open.tolist() == [True, True]
+
+
+def test_host_in_maintenance_is_not_opened_by_uncordoning_it() -> None:
+    inv = inventory(hosts(1))
+    inv.set_state(0, HostState.MAINTENANCE)
+    assert not inv.cordon("esx-1", True)
+    assert not inv.cordon("esx-1", False)
+    assert inv.open.tolist() == [False]

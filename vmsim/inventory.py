@@ -54,6 +54,7 @@ class Inventory:
         self.cells: list[memoryview] = []
         self.open: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self.kept_free: frozenset[str] = frozenset()
+        self.cordoned: set[str] = set()
         self.topology = 0
         self._lowest_mhz = (-1, 0)
         self.touched = array("q")
@@ -122,15 +123,30 @@ class Inventory:
     def set_state(self, host: int, state: HostState) -> None:
         """Say what row `host` is doing; only an UP host is open for new work.
 
-        One that is kept free for failovers is not.
+        One that is cordoned, or kept free for failovers, is not.
         """
         self.states[host] = state
-        self.open[host] = state is HostState.UP and self.hosts[host].name not in self.kept_free
+        self.open[host] = self._takes_work(host)
         self.touched.append(host)
         self.freed += 1
         if state is HostState.REMOVED:
             del self.row_of[self.hosts[host].name]
             self.topology += 1
+
+    def cordon(self, name: str, cordoned: bool) -> bool:
+        """Close the host to new work, or open it again, whatever else it does; whether that made
+        a difference."""
+        row = self.row_of[name]
+        (self.cordoned.add if cordoned else self.cordoned.discard)(name)
+        if bool(self.open[row]) == self._takes_work(row):
+            return False
+        self.set_state(row, self.states[row])
+        return True
+
+    def _takes_work(self, host: int) -> bool:
+        name = self.hosts[host].name
+        closed = name in self.kept_free or name in self.cordoned
+        return self.states[host] is HostState.UP and not closed
 
     def keep_free(self, names: Iterable[str]) -> None:
         """Keep these hosts free of all but failovers: they are never open for new work."""

@@ -126,17 +126,10 @@ class LiveHosts:
 
     def _cordon(self, name: str, cordoned: bool) -> None:
         """Close the host to new VMs, or open it again, whatever else it does."""
-        inventory = self._system.fleet.inventory
-        row = inventory.row_of[name]
-        opened = inventory.states[row] is HostState.UP and not cordoned
-        if bool(inventory.open[row]) == opened:
-            return
-        inventory.open[row] = opened
-        inventory.touched.append(row)
-        inventory.freed += 1
-        self._system.trace.write("host", "Uncordoned" if opened else "Cordoned", name, {})
-        if opened:
-            self._system.fleet.on_room()
+        if self._system.fleet.inventory.cordon(name, cordoned):
+            self._system.trace.write("host", "Cordoned" if cordoned else "Uncordoned", name, {})
+            if not cordoned:
+                self._system.fleet.on_room()
 
     def _deleted(self, name: str) -> None:
         self._nodes.pop(name, None)
@@ -167,12 +160,7 @@ class LiveHosts:
         if record.source != "host" or not record.object:
             return
         self._dirty[record.object] = None
-        raw = self._nodes.get(record.object)
-        if raw is None or self._state(record.object) is None:
-            return
-        if nodes.wanted(raw).cordoned and record.kind != "Cordoned":
-            self._cordon(record.object, True)
-        if "state" in record.data:
+        if "state" in record.data and record.object in self._nodes:
             self._later(partial(self._steer, record.object), 0.0)
 
     def _host(self, name: str) -> HostSpec | None:

@@ -89,6 +89,8 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
             server = enter(_another(kubeconfig, context, _place(webhook_host, webhook_tls)))
         vms = install(server.admin, plan, say)
         chosen = enter(opened(backend.value, list(plan.all_hosts), resumes=True))
+        serves = str(server.admin.get("/version")["gitVersion"])
+        chosen = replace(chosen, versions={**chosen.versions, "kube-apiserver": serves})
         sink = enter((folder / "trace.jsonl").open("wb"))
         how = Serving(speed or 1.0, sink, server.keep_alive, stepped=not speed)
         supervisor = Supervisor(plan, chosen, server.kube, how)
@@ -104,7 +106,7 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
         if not speed:
             enter(Steps(server.admin, supervisor))
         words = f"{len(plan.hosts)} hosts, {adopted} VMs taken up, speed {speed:g}"
-        say(f"serving {plan.scenario.metadata.name} on {chosen.name}: {words}")
+        say(f"serving {plan.scenario.metadata.name} on {chosen.name}: {words}, {serves}")
         supervisor.serve()
         say("stopped")
 
@@ -144,7 +146,7 @@ def _own_server(folder: Path, port: int) -> Iterator[_Server]:
         KubeApi(process.controller_kubeconfig) as api,
     ):
         _remember(process.kubeconfig)
-        say(f"kube-apiserver {process.program.version} listens on {api.url}")
+        say(f"{process.program} listens on {api.url}")
         print(f"export KUBECONFIG={process.kubeconfig.resolve()}", flush=True)
         pki = folder / "pki"
         place = Place("127.0.0.1", pki / "ca.crt", pki / "webhook.crt", pki / "webhook.key")

@@ -18,7 +18,7 @@ from vmsim.rules import HOLD_ANNOTATION, UPDATE_RULES, Cell, UpdateRule, Verdict
 
 NAME = "vmsim-virtualmachine-updates"
 CREATIONS = "vmsim-virtualmachine-creations"
-_EMPTY = {"string": "''", "array": "[]", "object": "{}", "count": "0", "integer": "0"}
+_EMPTY = {"string": "''", "array": "[]", "object": "{{}}", "count": "0", "integer": "0"}
 _CDROM = "{o}.?spec.?hardware.?cdrom.orValue([])"
 _NIC = "{o}.?spec.?network.?interfaces.orValue([])"
 _VOLUMES = "{o}.?spec.?volumes.orValue([])"
@@ -26,39 +26,39 @@ _VOLUMES = "{o}.?spec.?volumes.orValue([])"
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """CEL for the value in the object `{o}`, for "unset" and for "changed"; `o` and `n` are the
-    values before and after."""
+    """CEL for the value in the object `{o}`, for "unset" of the value `{o}`, and for "changed" of
+    the values `{o}` before and `{n}` after."""
 
     value: str
     unset: str
-    changed: str = "o != n"
+    changed: str = "{o} != {n}"
 
 
 def _element(field: str, empty: str) -> _Reading:
     """Elements of a list by name: a field of those that were there before."""
-    was = f"o.exists(a, a.name == b.name && a.?{field}.orValue({empty})"
-    return _Reading(_CDROM, "false", f"n.exists(b, {was} != b.?{field}.orValue({empty})))")
+    was = f"{{o}}.exists(a, a.name == b.name && a.?{field}.orValue({empty})"
+    return _Reading(_CDROM, "false", f"{{n}}.exists(b, {was} != b.?{field}.orValue({empty})))")
 
 
 _SPECIAL: Mapping[str, _Reading] = {
-    "UPD-ZONE": _Reading(f"{{o}}.metadata.?labels[?'{ZONE_LABEL}'].orValue('')", "o == ''"),
+    "UPD-ZONE": _Reading(f"{{o}}.metadata.?labels[?'{ZONE_LABEL}'].orValue('')", "{o} == ''"),
     "UPD-VSPHERE-VOLUMES": _Reading(
         _VOLUMES + ".filter(v, has(v.vsphereVolume) && v.vsphereVolume != {{}})",
-        "size(o) == 0",
-        "!(o.all(a, n.exists(b, a == b)) && n.all(b, o.exists(a, a == b)))",
+        "size({o}) == 0",
+        "!({o}.all(a, {n}.exists(b, a == b)) && {n}.all(b, {o}.exists(a, a == b)))",
     ),
-    "UPD-CDROM-NAME": _Reading(_CDROM + ".map(c, c.?name.orValue(''))", "size(o) == 0"),
-    "UPD-CDROM-IMAGE": _element("image", "{}"),
+    "UPD-CDROM-NAME": _Reading(_CDROM + ".map(c, c.?name.orValue(''))", "size({o}) == 0"),
+    "UPD-CDROM-IMAGE": _element("image", "{{}}"),
     "UPD-CDROM-CONNECTED": _element("connected", "false"),
     "UPD-CDROM-GUEST": _element("allowGuestControl", "false"),
-    "UPD-NICS": _Reading(_NIC + ".map(c, c.?name.orValue(''))", "size(o) == 0"),
+    "UPD-NICS": _Reading(_NIC + ".map(c, c.?name.orValue(''))", "size({o}) == 0"),
     "UPD-BOOTSTRAP-TYPE": _Reading(
         "['cloudInit', 'linuxPrep', 'sysprep'].filter(k, k in {o}.?spec.?bootstrap.orValue({{}}))",
-        "size(o) == 0",
-        "o.exists(k, !(k in n))",
+        "size({o}) == 0",
+        "{o}.exists(k, !(k in {n}))",
     ),
 }
-_COUNTS = {"UPD-HARDWARE-UP": "n > o", "UPD-HARDWARE-DOWN": "n < o"}
+_COUNTS = {"UPD-HARDWARE-UP": "{n} > {o}", "UPD-HARDWARE-DOWN": "{n} < {o}"}
 
 
 def policy(edition: Edition, verdict: Verdict = Verdict.DOCUMENT) -> list[dict[str, Any]]:
@@ -142,15 +142,13 @@ def _allowed(
 def _validations(
     rule: UpdateRule, number: int, reading: _Reading, verdict: Verdict
 ) -> Iterator[dict[str, Any]]:
-    def named(text: str) -> str:
-        return _renamed(text, number)
-
-    refused = _refused(rule, named(reading.unset), verdict)
+    old, new = f"variables.o{number}", f"variables.n{number}"
+    before, now = reading.unset.format(o=old), reading.unset.format(o=new)
+    refused = _refused(rule, before, verdict)
     if refused != "false":
-        changed = named(_COUNTS.get(rule.id, reading.changed))
+        changed = _COUNTS.get(rule.id, reading.changed).format(o=old, n=new)
         yield _validation(rule, f"!({changed} && {refused})", f"{rule.kind}: {rule.detail}")
     if rule.required:
-        now, before = named(reading.unset.replace("o ", "n ")), named(reading.unset)
         yield _validation(rule, f"!({now}) || {before}", "Required value")
 
 
@@ -185,8 +183,7 @@ def _reading(rule: UpdateRule, edition: Edition) -> _Reading:
     steps = rule.field.split(".")
     empty = _EMPTY[_type_at(steps, edition)]
     path = "".join(f".?{step}" for step in steps)
-    doubled = empty.replace("{", "{{").replace("}", "}}")
-    return _Reading(f"{{o}}{path}.orValue({doubled})", f"o == {empty}")
+    return _Reading(f"{{o}}{path}.orValue({empty})", f"{{o}} == {empty}")
 
 
 def _type_at(steps: list[str], edition: Edition) -> str:
@@ -198,18 +195,6 @@ def _type_at(steps: list[str], edition: Edition) -> str:
     if shape is not None:
         return shape.type
     return "string" if steps[-1].endswith("Name") else "object"
-
-
-def _renamed(text: str, number: int) -> str:
-    """`o` and `n` as the variables of the row: single letters that stand alone."""
-    out = []
-    for index, letter in enumerate(text):
-        before, after = text[index - 1 : index], text[index + 1 : index + 2]
-        alone = not (before.isalnum() or before in ("_", "'")) and not (
-            after.isalnum() or after in ("_", "'")
-        )
-        out.append(f"variables.{letter}{number}" if letter in "on" and alone else letter)
-    return "".join(out)
 
 
 def _both_on() -> str:
