@@ -141,19 +141,26 @@ def told(seen: Scene, found: Iterable[Bound], rooms: Iterable[Room]) -> Iterator
     if seen.unknown:
         yield f"  {seen.unknown} VMs more are wanted on, but no cluster knows them yet"
     yield f"  in use now  {seen.in_use}"
-    last = None
-    for last in found:
-        many = "too few hosts" if last.low > len(seen.rows) else f"{last.low} at least"
-        proof = {None: "", last.low: ", proved: so many are enough"}
-        more = proof.get(last.high, f", {last.high} are enough; between them nothing is proved")
-        yield f"  {last.method:<10}  {many}{more}  ({last.seconds:.3f} s)"
-    if last is not None and last.high is not None and seen.in_use:
-        gap = seen.in_use - last.low
-        yield f"  distance of what runs to the bound: {gap} hosts ({gap / last.low:.1%})"
+    low = 0
+    for bound in found:
+        yield f"  {bound.method:<10}  {_says(bound, len(seen.rows))}  ({bound.seconds:.3f} s)"
+        low = bound.low
+    if low <= len(seen.rows):
+        gap = seen.in_use - low
+        yield f"  distance of what runs to the bound: {gap} hosts ({gap / low:.1%})"
     yield "How many more VMs of a class fit? Beside what runs, and if all could be moved."
     for room in rooms:
-        moved = f"{room.sure}" if room.sure == room.most else f"{room.sure} to {room.most}"
-        proof_ = "proved" if room.sure == room.most else "not proved within the limit"
-        yield f"  {room.class_name}: {room.here}, {moved} ({proof_}, {room.seconds:.3f} s)"
+        moved = f"{room.sure}, proved" if room.sure == room.most else f"{room.sure} to {room.most}"
+        yield f"  {room.class_name}: {room.here}, {moved}  ({room.seconds:.3f} s)"
     yield "assumptions"
     yield from (f"  {text}" for text in LEFT_OUT)
+
+
+def _says(bound: Bound, hosts: int) -> str:
+    if bound.low > hosts:
+        return "too few hosts"
+    if bound.high is None:
+        return f"{bound.low} at least"
+    if bound.high == bound.low:
+        return f"{bound.low} at least, proved: so many are enough"
+    return f"{bound.low} at least, {bound.high} are enough; between them nothing is proved"

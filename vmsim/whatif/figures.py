@@ -171,8 +171,8 @@ def distribution(runs: Sequence[History]) -> Picture:
             {"run": run.name, "minutes": round(length, 4), "share": round(100 * share, 3)}
             for length, share in zip(steps, _shares(len(lengths), len(steps)), strict=True)
         ]
-        levels_ = [quantile(lengths, level) for level in (0.5, 0.95, 0.99, 1.0)]
-        table.append([run.name, len(lengths), *levels_])
+        ends = [quantile(lengths, level) for level in (0.5, 0.95, 0.99, 1.0)]
+        table.append([run.name, len(lengths), *ends])
     encoding = {
         "x": quantity("minutes", "minutes", scale={"nice": False}),
         "y": quantity("share", "downtimes not longer, %", scale={"domain": [0, 100]}),

@@ -236,7 +236,7 @@ def scattered(sweep: Variants) -> Picture:
         "size": {**value, "legend": None, "scale": {"range": [40, 300]}},
         "tooltip": [word("variant", "variant"), {**value, "format": ".5~g"}],
     }
-    mark = {"type": "point", "filled": True, "opacity": 1}
+    mark = {"type": "point", "filled": True, "opacity": 1, "stroke": "#888"}
     spec = charted(_titled(sweep.metric), rows, mark=mark, encoding=encoding, height=260)
     said = f"{METRICS[sweep.metric].means} by {across} and {down}, at {len(rows)} sampled points."
     heads = [across, down, sweep.metric, "variant"]
