@@ -68,7 +68,7 @@ def renew(status: VMStatus, found: Mapping[str, Condition], now_s: float) -> dic
     new = {kind: condition for kind, condition in found.items() if condition != kept.get(kind)}
     turned = [kind for kind in new if kind not in kept or new[kind].status != kept[kind].status]
     status.since_s = {**status.since_s, **dict.fromkeys(turned, now_s)}
-    status.conditions = {**kept, **new}
+    status.conditions = found if kept.keys() <= found.keys() else {**kept, **new}
     return _words(new)
 
 

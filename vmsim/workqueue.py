@@ -183,6 +183,8 @@ class WorkQueue:
 
     def _rank_new(self, rank: Callable[[str], int]) -> None:
         """Rank the keys that came since the last time: they stand at the end of `ready`."""
+        if self._ready[next(reversed(self._ready))]:
+            return
         new = list(takewhile(lambda key: not self._ready[key], reversed(self._ready)))
         for key in reversed(new):
             self._serial += 1
