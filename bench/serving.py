@@ -31,7 +31,7 @@ from vmsim.loading import load
 
 CLIENTS = 8
 LONGEST_S = 900.0
-SETTLE_S, SETTLED_S, SETTLED_PERCENT, REST_S = 600.0, 10.0, 5.0, 60.0
+SETTLE_S, SETTLED_S, SETTLED_PERCENT, REST_S = 600.0, 10.0, 0.5, 60.0
 WARM_UP_S = 4.0  # the server holds back the first object of a new kind
 PATH = resource_path(kinds("2026-08")["VirtualMachine"], "demo")
 MANIFESTS = Path(__file__).parent.parent / "scenarios" / "manifests"

@@ -92,7 +92,7 @@ class Mirror(ApiServer):
         super().__init__(now, catalog, edition, trace)
         self.clock = Clock(0.0, 1.0)
         self.dirty: dict[str, None] = {}
-        self._raw: dict[str, dict[str, Any]] = {}
+        self._heads: dict[str, dict[str, Any]] = {}
         self._next: dict[str, dict[str, Any]] = {}
         self._leaving: dict[str, str] = {}
         self._version_written: dict[str, int] = {}
@@ -102,7 +102,7 @@ class Mirror(ApiServer):
         """The server has this VM now."""
         key, uid = key_of(raw), raw["metadata"]["uid"]
         if self._leaving.get(key) == uid:
-            self._raw[key] = raw
+            self._heads[key] = _head(raw)
             return
         known = self.vms.get(key)
         if known is not None and known.uid != uid:
@@ -110,7 +110,7 @@ class Mirror(ApiServer):
             self.gone(key, known.uid)
             return
         fresh = self._as_vm(key, raw)
-        self._raw[key] = raw
+        self._heads[key] = _head(raw)
         if known is None:
             self._admit(key, fresh, raw)
             return
@@ -123,7 +123,7 @@ class Mirror(ApiServer):
         known.deleting = fresh.deleting
         if changed:
             kind = "Deleting" if newly_deleting else "Modified"
-            data = None if newly_deleting else {"manifest": _plain(raw)}
+            data = None if newly_deleting else {"manifest": raw}
             self._trace.write("api", kind, key, data)
             self._tell(key)
         self._compare(key, raw)
@@ -136,7 +136,7 @@ class Mirror(ApiServer):
         known = self.vms.get(key)
         if known is None or known.uid != uid:
             if known is None:
-                self._raw.pop(key, None)
+                self._heads.pop(key, None)
                 self._next.pop(key, None)
             return
         if not known.deleting:
@@ -170,7 +170,7 @@ class Mirror(ApiServer):
                 self.catalog.remove(kind, namespace, name)
                 continue
             try:
-                self.catalog.put(Manifest(kind, namespace, name, _plain(raw)))
+                self.catalog.put(Manifest(kind, namespace, name, raw))
             except ValueError as error:
                 self._trace.write("api", "Unusable", key_of(raw), {"message": str(error)})
         if self.catalog.version != before or change.type == "LISTED":
@@ -187,7 +187,7 @@ class Mirror(ApiServer):
 
     def write(self, key: str) -> Write | None:
         """What the server shall have of the VM; None: nothing is known of it."""
-        raw, vm = self._raw.get(key), self.vms.get(key)
+        raw, vm = self._heads.get(key), self.vms.get(key)
         if raw is None:
             return None
         finalizer = self._edition.finalizer
@@ -202,7 +202,7 @@ class Mirror(ApiServer):
         self._version_written[key] = version_of(raw)
         known = self.vms.get(key)
         if known is not None and known.uid == raw["metadata"]["uid"]:
-            self._raw[key] = raw
+            self._heads[key] = _head(raw)
 
     def status(self, vm: VirtualMachine) -> dict[str, Any]:
         """The status as a merge patch: every field of ours, null where there is nothing."""
@@ -220,7 +220,7 @@ class Mirror(ApiServer):
         fresh.status = self._status_of(raw)
         fresh.created_s = self.clock.second(raw["metadata"].get("creationTimestamp", ""))
         self.vms[key] = fresh
-        self._trace.write("api", "Added", key, {"manifest": _plain(raw)})
+        self._trace.write("api", "Added", key, {"manifest": raw})
         self._tell(key)
 
     def _as_vm(self, key: str, raw: dict[str, Any]) -> VirtualMachine:
@@ -288,7 +288,7 @@ def version_of(raw: Mapping[str, Any]) -> int:
     return int(raw["metadata"].get("resourceVersion") or 0)
 
 
-def _plain(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The object without what the server keeps for itself."""
-    metadata = {name: value for name, value in raw["metadata"].items() if name != "managedFields"}
-    return {**raw, "metadata": metadata}
+def _head(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What writes must know of an object: it is kept for every VM, so the rest is left out."""
+    metadata = {name: value for name, value in raw["metadata"].items() if name != "annotations"}
+    return {"metadata": metadata}
