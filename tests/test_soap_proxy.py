@@ -35,8 +35,8 @@ from vmsim.objects import HostSpec
 from vmsim.ports import Backend, Believed
 from vmsim.problems import BadInput, Unreachable
 
-PATIENCE_S = 1.0
-LATE_S = 3.0  # longer than any client here waits
+PATIENCE_S = 2.0
+LATE_S = 4.0  # longer than any client here waits
 ALWAYS = 1.0
 HARMFUL = (Mishap.LOST, Mishap.MUTE, Mishap.LATE, Mishap.LIE)  # what is done twice may be right
 STATE = b"<x><val>poweredOn</val></x>"
