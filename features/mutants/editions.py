@@ -19,11 +19,17 @@ WORDS = (
         edit(f"{ADMISSION}:_power_stated", 'draft.spec("powerState") is None', "False"),
     ),
     Mutant(
-        "any-power-word",
-        "Any word is a power state.",
+        "suspended-in-the-first-edition",
+        "The first edition knows the power state suspended.",
         ("P-01", "P-13"),
-        edit(f"{ADMISSION}:_power_words", "if power is not None and", "if False and"),
-        excuse="the schema of the kind refuses such a word before the admission sees it",
+        both(
+            edit(f"{ADMISSION}:_power_words", "if power is not None and", "if False and"),
+            edit(
+                "vmsim.manifests:_check",
+                "value not in shape.words",
+                "value not in (*shape.words, 'suspended')",
+            ),
+        ),
     ),
     Mutant(
         "off-by-default",
