@@ -135,11 +135,6 @@ class Target(User):
         key = key_of(name)
         return next((vm for vm in self.system.fleet.existing() if vm.key == key), None)
 
-    def hardware(self, name: str) -> list[int]:
-        """CPUs and MiB of memory that the host gives the VM."""
-        held = self.held(name)
-        return [] if held is None else [held.cpus, held.memory_mib]
-
     def vm_count(self) -> int:
         """How many VMs the hosts have."""
         return len(list(self.system.fleet.existing()))
@@ -176,10 +171,6 @@ class Target(User):
                 return holds()
             env.step()
         return True
-
-    def during(self, holds: Callable[[], bool], for_s: float) -> bool:
-        """Let `for_s` pass; the answer is whether `holds` all the time."""
-        return not self.until(lambda: not holds(), for_s)
 
     @property
     def now_s(self) -> float:

@@ -4,6 +4,7 @@ A `User` applies manifests and reads objects; how that is done (`apply`, `patch`
 is each target's own. So the requests of a scenario are the same on every target.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import vmsim
 from features.words import WORDS, Timeouts, Words
 from vmsim import documents
 from vmsim.kinds import kinds
+from vmsim.ports import Believed
 
 SHIPPED = Path(vmsim.__file__).parent / "_scenarios"
 SCENARIOS = SHIPPED if SHIPPED.is_dir() else Path(__file__).parent.parent / "scenarios"
@@ -70,6 +72,14 @@ class User:
 
     def runs_anywhere(self, name: str) -> bool:
         """Whether a host runs the VM."""
+        raise NotImplementedError
+
+    def held(self, name: str) -> Believed | None:
+        """The VM in the inventory of the hosts, or None."""
+        raise NotImplementedError
+
+    def until(self, holds: Callable[[], bool], within_s: float) -> bool:
+        """Let time pass until `holds`, at most `within_s`; the answer is whether it held."""
         raise NotImplementedError
 
     # What every user does.
@@ -138,6 +148,15 @@ class User:
     def is_running(self, name: str) -> bool:
         """Whether the VM reports powered on, and a host really runs it."""
         return self.power(name) == self.words.power["powered on"] and self.runs_anywhere(name)
+
+    def hardware(self, name: str) -> list[int]:
+        """CPUs and MiB of memory that the host gives the VM."""
+        held = self.held(name)
+        return [] if held is None else [held.cpus, held.memory_mib]
+
+    def during(self, holds: Callable[[], bool], for_s: float) -> bool:
+        """Let `for_s` pass; the answer is whether `holds` all the time."""
+        return not self.until(lambda: not holds(), for_s)
 
     def drop_image(self) -> None:
         """Delete the image of the example."""

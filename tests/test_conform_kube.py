@@ -50,10 +50,10 @@ def verdicts(report: Report) -> dict[str, str]:
     return {clause.id: clause.verdict for clause in report.targets[0].clauses}
 
 
-def left(kubeconfig: Path) -> list[str]:
+def left(kubeconfig: Path, *editions: str) -> list[str]:
     """What is there that the servers had not when they began."""
     found: list[str] = []
-    for edition in EDITIONS:
+    for edition in editions or EDITIONS:
         with KubeApi(kubeconfig, edition) as api:
             for kind in kinds(edition).values():
                 for raw in api.items(resource_path(kind)):
@@ -138,6 +138,20 @@ def test_an_object_that_is_somebody_elses_is_left_alone(served: Path, tmp_path: 
             api.delete(f"{path}/my-storage-class")
     assert verdicts(report) == {"S-24": "not testable"}
     assert "is there already, and is not the case's" in report.targets[0].clauses[0].reason
+
+
+def test_a_server_in_real_time_is_judged_by_its_own_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lab.serving(tmp_path / "lab", "memory", ("2026-08",), "120") as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        monkeypatch.setenv("VMSIM_CONTEXT", "")
+        report = conform(tmp_path / "out", "P-02")
+        assert left(kubeconfig, "2026-08") == []
+    assert verdicts(report) == {"P-02": "pass"}
+    assert report.targets[0].implementation["speed"] == "120"
+    assert report.targets[0].waits["case_s"] > 300
+    assert verify(tmp_path / "out") == []
 
 
 COLUMNS = {

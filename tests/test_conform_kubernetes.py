@@ -10,19 +10,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 from judged import options
 from typer.testing import CliRunner
 
+from backends.vsphere_reads import VMSeen
 from features.kube import cluster as clusters
+from features.kube.clocks import RealTime, StepTime
+from features.kube.inventory import differences
 from features.kube.refusals import reasons, warning
 from vmsim.cli import app
 from vmsim.conformance import kubernetes_target, targets
 from vmsim.conformance.session import Session
 from vmsim.conformance.verify import verify
+from vmsim.objects import PowerState
 
 GROUP = "/apis/vmoperator.vmware.com"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -291,6 +295,75 @@ def test_fields_are_found_in_any_refusal(message: str, expected: list[str]) -> N
 
 def test_warning_is_read_from_its_header() -> None:
     assert warning('299 - "a \\"b\\" c"') == 'a "b" c'
+
+
+def _on_vsphere(**changes: Any) -> dict[str, VMSeen]:
+    values = {"key": "ns/db", "moref": "vm-1", "host": "esx-1", "power": PowerState.ON,
+              "connected": True, "cpus": 2, "memory_mib": 4096, "instance_uuid": "",
+              "bios_uuid": "", "ip": ""} | changes  # fmt: skip
+    return {values["key"]: VMSeen(**values)}
+
+
+@pytest.mark.parametrize(
+    ("vms", "count"),
+    [
+        (_on_vsphere(), 0),
+        (_on_vsphere(key="their-name"), 0),  # found by its identifier
+        (_on_vsphere(host="esx-2"), 1),
+        (_on_vsphere(power=PowerState.OFF), 1),
+        ({}, 1),
+    ],
+)
+def test_status_that_vsphere_contradicts_is_told(vms: dict[str, VMSeen], count: int) -> None:
+    status = {"uniqueID": "vm-1", "nodeName": "esx-1", "powerState": "PoweredOn"}
+    raw = {"status": status}
+    assert len(differences({"ns/db": raw}, {"esx-1": "Up"}, vms, "nodeName")) == count
+
+
+def test_status_that_names_no_node_is_told() -> None:
+    raw = {"status": {"uniqueID": "vm-1", "nodeName": "esx-9", "powerState": "PoweredOn"}}
+    assert differences({"ns/db": raw}, {"esx-1": "Up"}, None, "nodeName") == [
+        "ns/db is on esx-9, which is no Node"
+    ]
+
+
+class _Server:
+    """Answers what a stepped server does that has something new to show every 10 s."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.asked: list[tuple[float, bool, list[str]]] = []
+        self._said = "{}"
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> None:
+        ask = json.loads(body["data"]["ask"])
+        self.asked.append((ask["until"], ask["whole"], ask["touched"]))
+        step_s = ask["until"] - self.now_s if ask["whole"] else 10.0
+        self.now_s += max(0.0, min(step_s, ask["until"] - self.now_s))
+        self._said = json.dumps({"id": ask["id"], "now": self.now_s})
+
+    def get(self, path: str) -> dict[str, Any]:
+        return {"data": {"said": self._said}}
+
+
+def test_stepped_time_stops_when_it_holds_and_not_after_the_limit() -> None:
+    server = _Server()
+    clock = StepTime(cast(Any, server))
+    assert clock.until(lambda: clock.now_s >= 20, 60, ())
+    assert clock.now_s == 20
+    assert not clock.until(lambda: False, 25, ("Node",))
+    assert clock.now_s == 45
+    clock.wait(3600, ())
+    assert clock.now_s == 3645
+    assert (server.asked[3][1:], server.asked[-1][1:]) == ((True, ["Node"]), (True, []))
+
+
+def test_real_time_is_as_fast_as_the_server_says() -> None:
+    clock = RealTime(1000.0)
+    began_s = time.monotonic()
+    assert not clock.until(lambda: False, 200, ())
+    assert clock.now_s >= 200 and time.monotonic() - began_s < 2
+    assert clock.until(lambda: True, 1e9, ())
 
 
 def _report(folder: Path) -> dict[str, Any]:

@@ -102,7 +102,8 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
             supervisor.make(path, body)
         for name, value in chosen.variables.items():
             print(f"export {name}={value}", flush=True)
-        announce(server.admin, _about(plan.edition.name, backend.value, speed))
+        where = {"vsphere": chosen.variables.get("GOVC_URL", "")}  # vcsim: its login is no secret
+        announce(server.admin, _about(plan.edition.name, backend.value, speed) | where)
         if not speed:
             enter(Steps(server.admin, supervisor))
         words = f"{len(plan.hosts)} hosts, {adopted} VMs taken up, speed {speed:g}"

@@ -44,6 +44,7 @@ from vmsim.trace import Record
 
 VM = "VirtualMachine"
 NODE = "Node"
+VSPHERE = "vSphere"
 NOT_WATCHED = frozenset(("ConfigMap", "Secret", VM, NODE))
 TICK_S = 0.5
 BATCH = 1000
@@ -158,12 +159,20 @@ class Supervisor:
         where the clock stands now. `touched` are kinds whose objects may just have changed.
         For the thread of the clock, where time stands still otherwise."""
         for name in touched:
+            if name == VSPHERE:
+                self._look_below()
+                continue
             found, version = self._kube.listed(resource_path(kinds(self._edition.name)[name]))
             self._seen_at[name] = int(version)
             self._seen(name, Change("LISTED", tuple(found)))
         while not (self._settle() and not whole) and self._stands_s < until_s:
             self._stands_s = min(until_s, max(self._stands_s, self.system.env.peek()))
         return self._stands_s
+
+    def _look_below(self) -> None:
+        """Follow what a client did on the hypervisor's own API just now, if there is one."""
+        if self._backend.look is not None:
+            self._vsphere().seen(self._backend.look())
 
     def _settle(self) -> bool:
         """Do and write all that is to be done at this second; whether something was written."""

@@ -1,7 +1,8 @@
 """Who serves here, and how does time pass?
 
 A ConfigMap tells it to whoever judges what is served: `implementation`, `version`, `commit`,
-`edition`, and `speed`, simulated seconds per real one. Where `speed` is 0, time stands
+`edition`, `vsphere` (where vcsim
+listens) and `speed`, simulated seconds per real one. Where `speed` is 0, time stands
 still until somebody asks: they write `ask`, and `said` answers with the same `id` and the second
 `now` at which the clock stands then. `ask` is JSON: `until` (a second), `whole` (go there without
 a stop; else stop as soon as the server has something new to show) and `touched` (the kinds of

@@ -5,6 +5,7 @@ VirtualMachine that it serves. Who implements it is told by a ConfigMap (`vmsim.
 `vmsim serve` writes and any other implementation may; without one the speed is 1, real time.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 from backends.kube_api import KubeApi
 from features.kube.clocks import RealTime, StepTime
 from features.kube.hosts import NODES, Hosts, NodeHosts, OwnHosts
+from features.kube.inventory import Inventory
 from vmsim import nodes
 from vmsim.crds import resource_path
 from vmsim.editions import EDITIONS
@@ -23,6 +25,7 @@ from vmsim.kube import Denial
 from vmsim.problems import BadInput, Problem, Unreachable
 from vmsim.stepping import CONFIG_MAPS, NAME
 
+PREFIX = "conform-"
 LABEL = "vmsim.dev/conform"
 VM = "VirtualMachine"
 NAMESPACES = "/api/v1/namespaces"
@@ -49,6 +52,7 @@ class Cluster:
     about: Mapping[str, str]
     hosts: Hosts
     clock: RealTime | StepTime | None = None
+    inventory: Inventory | None = None
 
     @property
     def speed(self) -> float:
@@ -68,7 +72,9 @@ class Cluster:
             for kind in kinds(self.edition).values()
             if kind.name == VM or (not kind.namespaced and kind.name not in kept)
         ]
-        return [name for path in paths for name in self._ours(path)]
+        found = [name for path in paths for name in self._ours(path)]
+        vms = self.inventory.vms() if self.inventory is not None else {}
+        return found + [f"{key} on vSphere" for key in vms if key.startswith(PREFIX)]
 
     def terminating(self) -> list[str]:
         """Namespaces of cases."""
@@ -82,6 +88,12 @@ class Cluster:
             return [f"{path}: {error}"]
         labels = {raw["metadata"]["name"]: raw["metadata"].get("labels") or {} for raw in found}
         return [f"{path}/{name}" for name, own in labels.items() if LABEL in own]
+
+    def close(self) -> None:
+        """Let all connections go."""
+        self.api.close()
+        if self.inventory is not None:
+            self.inventory.close()
 
     def time(self) -> RealTime | StepTime:
         """Its clock, started when it is first asked for."""
@@ -102,12 +114,23 @@ def cluster(kubeconfig: Path | None, context: str | None) -> Cluster:
         version = api.get("/version")["gitVersion"]
         edition = _edition(api, place)
         _check_rights(api, place)
-        return Cluster(api, context or "", edition, version, _about(api), _hosts(api))
+        about = _about(api)
+        found = Cluster(api, context or "", edition, version, about, _hosts(api))
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
         raise Unreachable(f"{api.url} does not answer as Kubernetes does: {error!r}") from None
     except Denial as denial:
         hint = "a kubeconfig of an administrator"
         raise BadInput([Problem(f"{place}: {denial}", field="--context", hint=hint)]) from None
+    found.inventory = _inventory(about)
+    return found
+
+
+def _inventory(about: Mapping[str, str]) -> Inventory | None:
+    """The vSphere API below, if anybody tells where it is."""
+    if os.environ.get("GOVC_URL"):
+        return Inventory(os.environ)
+    url = about.get("vsphere", "")
+    return Inventory({"GOVC_URL": url, "GOVC_INSECURE": "1"}) if url else None
 
 
 def _edition(api: KubeApi, place: str) -> str:

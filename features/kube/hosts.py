@@ -43,6 +43,12 @@ class Wanted:
     spare: bool = False
 
 
+def wanted(properties: Mapping[str, Any], zone: str, *, spare: bool = False) -> Wanted:
+    """The host that a scenario declares with these properties, others as by default."""
+    given: dict[str, Any] = {"cores": 16, "memory": "64Gi", **properties}
+    return Wanted(zone, spare=spare, **given)
+
+
 @dataclass(slots=True)
 class NodeHosts:
     """See the module docstring. Nodes keep their state from case to case; `restore` opens all."""
@@ -50,18 +56,18 @@ class NodeHosts:
     api: KubeApi
     names: dict[str, str] = field(default_factory=dict)
 
-    def occupy(self, wanted: Mapping[str, Wanted]) -> None:
+    def occupy(self, declared: Mapping[str, Wanted]) -> None:
         """Have just these hosts in service soon; `NotTestable` when the cluster has them not."""
         there = {raw["metadata"]["name"]: raw for raw in self.api.items(NODES)}
         free = {name: nodes.host(raw) for name, raw in there.items()}
         self.names = {}
-        for name, one in wanted.items():
+        for name, one in declared.items():
             fitting = [node for node, spec in free.items() if _fits(spec, one)]
             if not fitting:
                 raise NotTestable(f"there is no free Node for host {name}: {one}")
             self.names[name] = fitting[0]
             del free[fitting[0]]
-        open_ = {self.names[name] for name, one in wanted.items() if not one.spare}
+        open_ = {self.names[name] for name, one in declared.items() if not one.spare}
         for node, raw in there.items():
             self._ask(
                 raw, {nodes.FAILED: None, nodes.MAINTENANCE: None if node in open_ else "true"}
@@ -109,11 +115,11 @@ class OwnHosts:
     api: KubeApi
     names: dict[str, str] = field(default_factory=dict)
 
-    def occupy(self, wanted: Mapping[str, Wanted]) -> None:
+    def occupy(self, declared: Mapping[str, Wanted]) -> None:
         """Check that the case can do with the hosts that are there."""
-        if len({one.zone for one in wanted.values()}) > 1:
+        if len({one.zone for one in declared.values()}) > 1:
             raise NotTestable(f"{CANNOT}, and the case needs zones of its own")
-        for name, one in wanted.items():
+        for name, one in declared.items():
             if one.spare or one.devices or one != PLAIN:
                 raise NotTestable(f"{CANNOT}, and host {name} needs to be {one}")
 
@@ -140,7 +146,7 @@ class OwnHosts:
         """Nothing was changed."""
 
 
-PLAIN = Wanted("zone-1", 16, "64Gi")
+PLAIN = wanted({}, "zone-1")
 Hosts = NodeHosts | OwnHosts
 
 
@@ -178,5 +184,5 @@ def _fits(spec: HostSpec, one: Wanted) -> bool:
 
 def _is_settled(raw: Mapping[str, Any]) -> bool:
     asked = nodes.wanted(raw)
-    wanted = HostState.MAINTENANCE if asked.maintenance else HostState.UP
-    return state(raw) == (HostState.DOWN if asked.failed else wanted)
+    reached = HostState.MAINTENANCE if asked.maintenance else HostState.UP
+    return state(raw) == (HostState.DOWN if asked.failed else reached)

@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from backends.kube_api import MERGE
+from backends.vsphere_reads import VMSeen
 from features.kube.clocks import RealTime, StepTime
-from features.kube.cluster import LABEL, VM, Cluster
-from features.kube.hosts import NODES, Wanted, node, state, zone
+from features.kube.cluster import VM, Cluster
+from features.kube.hosts import NODES, Wanted, node, state, wanted, zone
+from features.kube.inventory import differences, find
+from features.kube.naming import Names, called, host_of, told
 from features.kube.refusals import reasons, warning
 from features.user import NAMESPACE, Answer, User
 from vmsim import documents
@@ -22,6 +26,7 @@ from vmsim.conformance.evidence import NotSupported, NotTestable
 from vmsim.crds import resource_path
 from vmsim.kinds import Kind, kinds
 from vmsim.kube import Denial
+from vmsim.mirror import version_of
 from vmsim.objects import HostState, PowerState
 from vmsim.ports import Believed
 from vmsim.problems import BadInput
@@ -47,6 +52,8 @@ class KubeTarget(User):
     _made: dict[str, str] = field(default_factory=dict)
     _touched: dict[str, None] = field(default_factory=dict)
     _seen: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    _inventory: dict[str, VMSeen] | None = None
+    _asking: tuple[str, str] = ("", "")
     _began_s: float = 0.0
     _mark: int = 0
 
@@ -55,12 +62,12 @@ class KubeTarget(User):
     def declare_host(self, name: str, zone: str = "zone-1", **properties: Any) -> None:
         """A host that is in service from the start."""
         self._need_edition()
-        self._wanted[name] = _wanted(properties, zone, spare=False)
+        self._wanted[name] = wanted(properties, zone)
 
     def declare_spare(self, name: str, **properties: Any) -> None:
         """A host that comes into service later."""
         self._need_edition()
-        self._wanted[name] = _wanted(properties, "zone-1", spare=True)
+        self._wanted[name] = wanted(properties, "zone-1", spare=True)
 
     def set_policy(self, name: str, value: Any) -> None:
         """A setting of vCenter, which nobody can change from here."""
@@ -98,11 +105,11 @@ class KubeTarget(User):
     def list_kind(self, word: str, namespace: str | None = None) -> None:
         """`kubectl get <word>`, with -n when a namespace is given; names are kept. Objects that
         are not of this case are left out."""
-        kind = self._named(word)
+        kind = called(self.api, self.edition, word)
         path = resource_path(kind, self._real(namespace) if namespace else "")
         found = self.api.items(path)
         self.wire.append({"list": path})
-        self.listed = sorted(raw["metadata"]["name"] for raw in found if self._is_ours(raw))
+        self.listed = sorted(raw["metadata"]["name"] for raw in found if self._names.owns(raw))
 
     def get(self, name: str, namespace: str = NAMESPACE) -> dict[str, Any] | None:
         """The VM as `kubectl get -o yaml` shows it, or None."""
@@ -124,10 +131,22 @@ class KubeTarget(User):
         hosts = self.cluster.hosts
         for name, host in action.items():
             self.wire.append({"administer": {name: host}})
+            if name == "powerOff":
+                self._power_off(host)
+                continue
             hosts.administer(name, host)
             self._changed("Node")
             begun = self._clock.until(partial(hosts.begun, name, host), BEGUN_S, self._taken())
             assert begun, f"host {host} is {self.host_state(host)}, asked to {name}"
+
+    def _power_off(self, key: str) -> None:
+        """Past the API, as an administrator of vSphere does."""
+        if self.cluster.inventory is None:
+            raise NotTestable("a VM can be powered off past the API on vSphere only")
+        self.cluster.inventory.power_off(self._real_key(key.rpartition("/")[2]))
+        self._touched["vSphere"] = None
+        self._clock.settle(self._taken())
+        self._forget()
 
     def join(self, name: str) -> None:
         """The spare host comes into service."""
@@ -149,8 +168,11 @@ class KubeTarget(User):
         return state(self._node(name))
 
     def held(self, name: str) -> Believed | None:
-        """The VM as its status says it is on a host, or None. Its hardware is not told: 0."""
+        """The VM as vSphere has it, or else as its status says it is on a host (then its hardware
+        is not told: 0); None when it is on none."""
         status = self.status(name)
+        if self.cluster.inventory is not None:
+            return self._found(name, status.get("uniqueID") or "")
         if not status.get("uniqueID"):
             return None
         power = POWER.get(self.power(name).lower(), PowerState.OFF)
@@ -160,8 +182,10 @@ class KubeTarget(User):
         return Believed(f"{NAMESPACE}/{name}", host, power, 0, 0)
 
     def hardware(self, name: str) -> list[int]:
-        """CPUs and MiB of memory that the host gives the VM: nobody sees it through the API."""
-        raise NotTestable("the API does not tell what hardware a VM has on its host")
+        """CPUs and MiB of memory that the host gives the VM."""
+        if self.cluster.inventory is None:
+            raise NotTestable("the API does not tell what hardware a VM has on its host")
+        return User.hardware(self, name)
 
     def vm_count(self) -> int:
         """How many VMs of the case the hosts have."""
@@ -176,9 +200,9 @@ class KubeTarget(User):
         """Events of the VM's power since the last request, in order."""
         path = f"/api/v1/namespaces/{self._real(NAMESPACE)}/events"
         found = [raw for raw in self.api.items(path) if raw["involvedObject"]["name"] == name]
-        late = [raw for raw in found if _version(raw) > self._mark]
+        late = [raw for raw in found if version_of(raw) > self._mark]
         return [
-            raw["reason"] for raw in sorted(late, key=_version) if raw["reason"] in POWER_EVENTS
+            raw["reason"] for raw in sorted(late, key=version_of) if raw["reason"] in POWER_EVENTS
         ]
 
     def remember(self) -> None:
@@ -194,19 +218,15 @@ class KubeTarget(User):
         """Let time pass until `holds`, at most `within_s`; the answer is whether it held."""
 
         def look() -> bool:
-            self._seen.clear()
+            self._forget()
             return bool(holds())
 
         return self._clock.until(look, within_s, self._taken())
 
-    def during(self, holds: Callable[[], bool], for_s: float) -> bool:
-        """Let `for_s` pass; the answer is whether `holds` all the time."""
-        return not self.until(lambda: not holds(), for_s)
-
     def wait(self, for_s: float) -> None:
         """Let `for_s` pass."""
         self._clock.wait(for_s, self._taken())
-        self._seen.clear()
+        self._forget()
 
     @property
     def now_s(self) -> float:
@@ -238,14 +258,13 @@ class KubeTarget(User):
         return self._cluster.time()
 
     def differences(self) -> list[str]:
-        """VMs that report to be on a Node that the cluster has not."""
+        """VMs that report to be where they are not."""
         if self._cluster is None:
             return []
-        there = {raw["metadata"]["name"] for raw in self.api.items(NODES)}
-        field = self.words.node
-        nodes = {name: raw.get("status", {}).get(field) or "" for name, raw in self._raw().items()}
-        lost = {name: on for name, on in nodes.items() if on and on not in there}
-        return [f"{name} is on {on}, which is no Node" for name, on in lost.items()]
+        states = {raw["metadata"]["name"]: state(raw) for raw in self.api.items(NODES)}
+        reported = {self._real_key(name): raw for name, raw in self._raw().items()}
+        vms = self._cluster.inventory.vms() if self._cluster.inventory is not None else None
+        return differences(reported, states, vms, self.words.node)
 
     def close(self) -> None:
         """Delete the VMs and wait for it, then everything else of the case."""
@@ -260,6 +279,11 @@ class KubeTarget(User):
             self._ask(kind, "DELETE", self._path(VM, name))
         gone = self._clock.until(lambda: not self._raw(), GONE_S, self._taken())
         left = list(self._raw()) if not gone else []
+        if self.cluster.inventory is not None and self.cluster.inventory.clear(self._real_key("")):
+            self._clock.settle(("vSphere",))
+        path, name = self._asking  # interrupted in between: it may be there, and it may be ours
+        if path and self.api.exists(path) and self._names.owns(self.api.get(path)):
+            self._made[path] = name
         for path in reversed(self._made):
             self._touched[self._made[path]] = None
             self.cluster.api.delete(path)
@@ -270,7 +294,7 @@ class KubeTarget(User):
     def _apply(self, given: dict[str, Any], namespace: str) -> None:
         """One object: made, or merged into the one that is there."""
         kind = self._kind(given["kind"])
-        body, name = self._prepared(kind, given, namespace)
+        body, name = self._names.body(kind, given, namespace)
         path = resource_path(kind, body["metadata"].get("namespace", ""), name)
         made = self._ask(kind, "POST", path.rpartition("/")[0], body, path)
         if made is TAKEN:
@@ -286,47 +310,26 @@ class KubeTarget(User):
             self._clock.settle(self._taken())  # what a VM names must be known when it is judged
         self.wire.append({"method": method, "path": path, "body": body})
         self.api.warnings.clear()
-        content = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        content = MERGE if method == "PATCH" else "application/json"
+        self._asking = made, kind.name
         try:
             found = self.api.request(method, path + (STRICT if body else ""), body, content)
         except Denial as denial:
+            self._asking = ("", "")
             if denial.status == TAKEN and made:
                 return TAKEN
             self.answer.reasons += reasons(denial.message or str(denial))
             found = None
         else:
+            self._asking = ("", "")
             if made:
                 self._made[made] = kind.name
         self.answer.warnings += [warning(text) for text in self.api.warnings]
         self._changed(kind.name)
         return found
 
-    def _prepared(
-        self, kind: Kind, given: Mapping[str, Any], namespace: str
-    ) -> tuple[dict[str, Any], str]:
-        """The object as the cluster gets it, and its name."""
-        metadata = dict(given.get("metadata") or {})
-        metadata["labels"] = {**(metadata.get("labels") or {}), LABEL: self.run}
-        if kind.namespaced:
-            metadata["namespace"] = self._real(metadata.get("namespace") or namespace)
-        elif kind.name == "Namespace":
-            metadata["name"] = self._real(metadata["name"])
-        body = {**given, "metadata": metadata}
-        if kind.name == "AvailabilityZone":
-            members = (given.get("spec") or {}).get("namespaces") or {}
-            named = {self._real(name): value for name, value in members.items()}
-            body["spec"] = {**given["spec"], "namespaces": named}
-        return body, metadata["name"]
-
     def _told(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """The VM with the case's own names."""
-        metadata = {key: value for key, value in raw["metadata"].items() if key != "managedFields"}
-        labels = {key: v for key, v in (metadata.get("labels") or {}).items() if key != LABEL}
-        status = dict(raw.get("status") or {})
-        own = {node: name for name, node in self.cluster.hosts.names.items()}
-        if on := status.get(self.words.node):
-            status[self.words.node] = own.get(on, on)
-        return {**raw, "metadata": {**metadata, "labels": labels}, "status": status}
+        return told(raw, self.words.node, self.cluster.hosts.names)
 
     def _raw(self) -> dict[str, dict[str, Any]]:
         """The VMs of the case as the server has them, by name."""
@@ -338,9 +341,9 @@ class KubeTarget(User):
         path = resource_path(self._kind(VM), self._real(NAMESPACE))
         found, version = self.api.listed(path)
         self._mark = int(version)
-        told = {raw["metadata"]["name"]: self._told(raw) for raw in found}
-        self._seen |= {f"{path}/{name}": raw for name, raw in told.items()}
-        return told
+        vms = {raw["metadata"]["name"]: self._told(raw) for raw in found}
+        self._seen |= {f"{path}/{name}": raw for name, raw in vms.items()}
+        return vms
 
     def _node(self, host: str) -> dict[str, Any]:
         name = self.cluster.hosts.names.get(host, host)
@@ -349,20 +352,39 @@ class KubeTarget(User):
             self._seen[key] = node(self.api, name)
         return self._seen[key] or {}
 
+    def _forget(self) -> None:
+        self._seen.clear()
+        self._inventory = None
+
     def _changed(self, kind: str) -> None:
         self._touched[kind] = None
-        self._seen.clear()
+        self._forget()
 
     def _taken(self) -> list[str]:
         found = list(self._touched)
         self._touched.clear()
         return found
 
-    def _is_ours(self, raw: Mapping[str, Any]) -> bool:
-        return bool((raw["metadata"].get("labels") or {}).get(LABEL) == self.run)
+    def _found(self, name: str, identifier: str) -> Believed | None:
+        """The VM in vSphere's inventory, with the case's names."""
+        assert self.cluster.inventory is not None, "asked for only when there is one"
+        if self._inventory is None:
+            self._inventory = self.cluster.inventory.vms()
+        seen = find(self._inventory, self._real_key(name), identifier)
+        if seen is None:
+            return None
+        host = host_of(seen.host, self.cluster.hosts.names)
+        return Believed(f"{NAMESPACE}/{name}", host, seen.power, seen.cpus, seen.memory_mib)
+
+    def _real_key(self, name: str) -> str:
+        return f"{self._real(NAMESPACE)}/{name}"
+
+    @property
+    def _names(self) -> Names:
+        return Names(self.run)
 
     def _real(self, namespace: str) -> str:
-        return f"conform-{self.run}-{namespace}"
+        return self._names.real(namespace)
 
     def _kind(self, name: str) -> Kind:
         return kinds(self.edition)[name]
@@ -370,22 +392,3 @@ class KubeTarget(User):
     def _path(self, kind: str, name: str, namespace: str = NAMESPACE) -> str:
         own = self._real(name) if kind == "Namespace" else name
         return resource_path(self._kind(kind), self._real(namespace), own)
-
-    def _named(self, word: str) -> Kind:
-        """The kind that the server itself knows by this word, as kubectl finds it."""
-        groups = {(kind.group, kind.versions[-1]) for kind in kinds(self.edition).values()}
-        for group, version in sorted(groups):
-            path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-            for one in self.api.get(path)["resources"]:
-                if word in (one["name"], one["singularName"], *one.get("shortNames", ())):
-                    return self._kind(one["kind"])
-        raise AssertionError(f"the server has no kind that is called {word}")
-
-
-def _wanted(properties: Mapping[str, Any], zone: str, *, spare: bool) -> Wanted:
-    given: dict[str, Any] = {"cores": 16, "memory": "64Gi", **properties}
-    return Wanted(zone, spare=spare, **given)
-
-
-def _version(raw: Mapping[str, Any]) -> int:
-    return int(raw["metadata"]["resourceVersion"])

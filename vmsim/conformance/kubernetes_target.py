@@ -25,6 +25,7 @@ CASE_MOST_S = 1_000_000.0
 END_S = 60.0
 NO_HOSTS = "nobody may administer its hosts from here"
 SEEN = "what the hosts hold is what the VMs' statuses and the Nodes report"
+LOOKED = "what the hosts hold is what vSphere's own API says"
 STEPPED = "time stands still while nobody waits, and is moved by who waits"
 
 Clusters = Mapping[str, "Cluster"]
@@ -51,7 +52,8 @@ def found() -> dict[str, "Cluster"]:
 
 def about(clusters: Clusters) -> dict[str, Any]:
     """The fields of the target's `Descriptor`."""
-    blind = {"vm-without-object": SEEN}
+    looked = all(one.inventory for one in clusters.values())
+    blind = {} if looked else {"vm-without-object": SEEN}
     if not all(one.administered for one in clusters.values()):
         blind |= dict.fromkeys(("host-failure", "new-hosts"), NO_HOSTS)
     stepped = any(not one.speed for one in clusters.values())
@@ -60,7 +62,7 @@ def about(clusters: Clusters) -> dict[str, Any]:
         "open": partial(_supervisor, clusters),
         "check": partial(_check, clusters),
         "blind": blind,
-        "played": (SEEN, *([STEPPED] if stepped else [])),
+        "played": (LOOKED if looked else SEEN, *([STEPPED] if stepped else [])),
         "left_behind": partial(_left, clusters),
         "end": partial(_end, clusters),
         "case_s": _case_s(clusters),
@@ -118,5 +120,5 @@ def _end(clusters: Clusters) -> list[str]:
         while (left := one.terminating()) and time.monotonic() < deadline:
             time.sleep(0.5)
         left += one.left()
-        one.api.close()
+        one.close()
     return left
