@@ -143,7 +143,10 @@ class KubeTarget(User):
         """Past the API, as an administrator of vSphere does."""
         if self.cluster.inventory is None:
             raise NotTestable("a VM can be powered off past the API on vSphere only")
-        self.cluster.inventory.power_off(self._real_key(key.rpartition("/")[2]))
+        name = key.rpartition("/")[2]
+        own = self._real_key(name)
+        seen = find(self.cluster.inventory.vms(), own, self.status(name).get("uniqueID") or "")
+        self.cluster.inventory.power_off(seen.key if seen is not None else own)
         self._touched["vSphere"] = None
         self._clock.settle(self._taken())
         self._forget()

@@ -53,7 +53,8 @@ def found() -> dict[str, "Cluster"]:
 def about(clusters: Clusters) -> dict[str, Any]:
     """The fields of the target's `Descriptor`."""
     looked = all(one.inventory for one in clusters.values())
-    blind = {} if looked else {"vm-without-object": SEEN}
+    ours = all(one.about.get("vsphere") for one in clusters.values())
+    blind = {} if looked and ours else {"vm-without-object": SEEN}
     if not all(one.administered for one in clusters.values()):
         blind |= dict.fromkeys(("host-failure", "new-hosts"), NO_HOSTS)
     stepped = any(not one.speed for one in clusters.values())
