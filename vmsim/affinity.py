@@ -110,9 +110,13 @@ def keeps_apart(rules: Sequence[Rule], inventory: Inventory) -> Test:
 
 def keeps_together(rules: Sequence[Rule], inventory: Inventory) -> Test:
     """Where the other members are; anywhere while none of them runs. Looks at every host."""
-    there = [(counts(rule, inventory) > 0).tolist() for rule in musts(rules, Kind.TOGETHER)]
-    there = [here for here in there if any(here)]
-    return lambda row: all(here[row] for here in there)
+    mask = np.ones(len(inventory), dtype=bool)
+    for rule in musts(rules, Kind.TOGETHER):
+        here = counts(rule, inventory) > 0
+        if here.any():
+            mask &= here
+    accepts: list[bool] = mask.tolist()
+    return accepts.__getitem__
 
 
 def counts(rule: Rule, inventory: Inventory) -> Counts:

@@ -13,6 +13,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import filterfalse
 from typing import TypeAlias
 
 import numpy as np
@@ -100,11 +101,13 @@ def _pool(name: str, fault: str, resource: int, units: Callable[[Requirement], i
 
 
 def _is_candidate(requirement: Requirement, inventory: Inventory) -> Test:
+    zones, cluster, removed = requirement.zones, requirement.cluster, HostState.REMOVED
+    hosts, states = inventory.hosts, inventory.states
+
     def test(row: int) -> bool:
-        host = inventory.hosts[row]
-        in_zone = not requirement.zones or host.zone in requirement.zones
-        in_cluster = not requirement.cluster or host.cluster == requirement.cluster
-        return in_zone and in_cluster and inventory.states[row] is not HostState.REMOVED
+        host = hosts[row]
+        there = (not zones or host.zone in zones) and (not cluster or host.cluster == cluster)
+        return there and states[row] is not removed
 
     return test
 
@@ -256,8 +259,10 @@ class Shape:
         if not self._wide:
             return self.scores
         tests = [test(self.requirement, inventory) for test in self._wide]
-        fits = [all(test(row) for test in tests) for row in range(len(self.scores))]
-        return np.where(np.array(fits, dtype=bool), self.scores, NO_FIT)
+        fitting = list(_sift(np.flatnonzero(self.scores > NO_FIT).tolist(), tests))
+        scores = np.full(len(self.scores), NO_FIT)
+        scores[fitting] = self.scores[fitting]
+        return scores
 
     def choice(self, inventory: Inventory, policy: Policy) -> Scores:
         """What `refresh` gives, minus infinity also where the should rules are kept less well."""
@@ -273,21 +278,18 @@ class Shape:
         self._cells = array("d", [NO_FIT]) * len(inventory)
         self.scores = np.frombuffer(self._cells)
         self._score = policy(self.requirement, inventory)
-        self._tests = [test(self.requirement, inventory) for test in self._fixed]
-        suited = [all(test(row) for test in self._tests) for row in range(len(inventory))]
+        fixed = [test(self.requirement, inventory) for test in self._fixed]
+        suited = list(_sift(range(len(inventory)), fixed))
         self._tests = [test(self.requirement, inventory) for test in self._live]
-        if not all(suited):
-            self._tests.insert(0, suited.__getitem__)
-        self._rescore(range(len(inventory)))
+        if len(suited) < len(inventory):
+            self._tests.insert(0, frozenset(suited).__contains__)
+        self._rescore(suited)
 
     def _rescore(self, rows: Collection[int]) -> None:
         scores, score = self._cells, self._score
-        fitting: Iterable[int] = rows
-        for test in self._tests:
-            fitting = filter(test, fitting)
         for row in rows:
             scores[row] = NO_FIT
-        for row in fitting:
+        for row in _sift(rows, self._tests):
             scores[row] = score(row)
 
 
@@ -342,14 +344,25 @@ class Placer:
         if known and known[0] == changes:
             return known[1]
         reasons: dict[str, str] = {}
-        asked = [filter_ for filter_ in FILTERS if filter_.applies(requirement)]
-        tests = [(filter_, filter_.test(requirement, inventory)) for filter_ in asked]
-        for row, host in enumerate(inventory.hosts):
-            refused = next((filter_ for filter_, passes in tests if not passes(row)), None)
-            if refused is not None and refused is not FILTERS[0]:
-                reasons[host.name] = refused.fault
+        first: dict[int, Filter] = {}
+        left = list(range(len(inventory)))
+        for filter_ in FILTERS:
+            if filter_.applies(requirement):
+                test = filter_.test(requirement, inventory)
+                first.update((row, filter_) for row in filterfalse(test, left))
+                left = list(filter(test, left))
+        for row in sorted(first):
+            if first[row] is not FILTERS[0]:
+                reasons[inventory.hosts[row].name] = first[row].fault
         self._refusals[requirement] = (changes, reasons)
         return reasons
+
+
+def _sift(rows: Iterable[int], tests: Iterable[Test]) -> Iterable[int]:
+    """The rows that pass all tests, in their order."""
+    for test in tests:
+        rows = filter(test, rows)
+    return rows
 
 
 def summary(refusals: Mapping[str, str]) -> str:

@@ -12,6 +12,8 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TypeAlias
 
+import numpy as np
+
 from vmsim.inventory import CPU, MEMORY, Inventory, Needs
 from vmsim.placement import LIFETIME_CLASSES, Policy, Requirement, needs
 
@@ -32,8 +34,9 @@ def best_fit(requirement: Requirement, inventory: Inventory) -> Score:
 
 def worst_fit(requirement: Requirement, inventory: Inventory) -> Score:
     """The host with the most room, by the scarcer of CPU and memory: spreads the load."""
-    cpu, memory = _share(inventory, CPU), _share(inventory, MEMORY)
-    return lambda row: min(cpu(row), memory(row))
+    cpu, memory = inventory.cells[CPU], inventory.cells[MEMORY]
+    cpus, mib = _totals(inventory, CPU), _totals(inventory, MEMORY)
+    return lambda row: min(cpu[row] / cpus[row], memory[row] / mib[row])
 
 
 def dot_product(requirement: Requirement, inventory: Inventory) -> Score:
@@ -143,8 +146,14 @@ def _devices(kind: Needs, inventory: Inventory) -> list[int]:
 
 def _share(inventory: Inventory, resource: int, units: int | None = None) -> Score:
     """So many units, or what is free, as a share of the host's own."""
-    total = [max(own, 1) for own in inventory.total[resource].tolist()]
+    total = _totals(inventory, resource)
     if units is not None:
         return lambda row: units / total[row]
     free = inventory.cells[resource]
     return lambda row: free[row] / total[row]
+
+
+def _totals(inventory: Inventory, resource: int) -> list[int]:
+    """Each host's own units, and 1 where it has none, to be divided by."""
+    totals: list[int] = np.maximum(inventory.total[resource], 1).tolist()
+    return totals
