@@ -126,6 +126,22 @@ def test_a_clean_up_that_raises_is_no_pass(tmp_path: Path) -> None:
     assert verify(tmp_path) == []
 
 
+class Curt(Target):
+    """A target whose VMs have no metadata."""
+
+    def get(self, name: str, namespace: str = "demo") -> Any:
+        found = super().get(name, namespace)
+        return None if found is None else {k: v for k, v in found.items() if k != "metadata"}
+
+
+def test_an_answer_that_a_step_cannot_read_leaves_the_case_unknown(tmp_path: Path) -> None:
+    found = report(tmp_path, descriptor(Curt), options("X-01"))
+    assert {case.verdict for case in found.targets[0].cases} == {"unknown"}
+    assert "KeyError: 'metadata'" in found.targets[0].cases[0].reason
+    assert found.exit_code == 3
+    assert verify(tmp_path) == []
+
+
 def test_missing_capabilities_are_told_and_never_a_pass(tmp_path: Path) -> None:
     about = descriptor(lacking={"new-hosts": "no"}, blind={"host-failure": "nobody may"})
     found = report(tmp_path, about, options("S-12", "S-28"))

@@ -8,11 +8,14 @@ it, `elsewhere` when only others do, and `survived` when none does. One that can
 `stale`, one whose process broke is `crashed`: neither counts as killed.
 
 A case that passes through no place of a fault runs as without it and is not run again. The cases
-of the clauses that a mutant breaks come first; `quick` ends with the first of them that kills.
+of the clauses that a mutant breaks come first; `quick` ends with the first of them that kills. What
+functions remember of earlier calls is forgotten in between, or it would hide a fault.
 """
 
+import gc
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -28,7 +31,7 @@ from typing import Any
 
 from features.mutants import Mutant
 from features.mutants.patching import Stale, function_at
-from vmsim.conformance import targets, trial
+from vmsim.conformance import suite, targets, trial
 from vmsim.conformance.suite import Case
 from vmsim.conformance.verdicts import Verdict
 
@@ -37,6 +40,7 @@ RUNAWAYS = 2  # after so many cases that do not end, the others of the mutant ar
 MEMORY = 3 << 30
 MUTANT_S = 300.0
 FAULTY = ("survived", "elsewhere", "stale", "crashed")
+JUDGED = re.compile(r"backends|vmsim(?!\.conformance)")
 RARE = 3  # a mutant that at most so many scenarios kill is one that few kill
 
 
@@ -133,11 +137,21 @@ def _feel(
         if event == "call" and frame.f_code in places:
             felt[places[frame.f_code]].add(number)
 
+    memories = _memories()
     for number, case in enumerate(cases):
+        for memory in memories:
+            memory.cache_clear()
         sys.setprofile(see)
         kills.append(_run_one(number, case))
         sys.setprofile(None)
     return [kill for kill in kills if kill is not None], felt
+
+
+def _memories() -> list[Any]:
+    """The caches of the functions that are judged, and not of the suite that judges."""
+    kind = type(suite.cases)
+    found: list[Any] = [one for one in gc.get_objects() if isinstance(one, kind)]
+    return [one for one in found if JUDGED.match(str(one.__module__))]
 
 
 def _codes(places: set[str]) -> Iterator[tuple[CodeType, str]]:
@@ -174,6 +188,8 @@ class _Trial:
         started_s = time.monotonic()
         try:
             with self.mutant.patch():
+                for memory in _memories():
+                    memory.cache_clear()
                 kills, left_out = self._kills()
         except Stale as error:
             return Outcome(self.mutant.id, "stale", message=str(error))

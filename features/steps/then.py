@@ -193,7 +193,8 @@ def _power_cycled(target: Target, name: str) -> None:
 def _reports_restart(target: Target, name: str, limit: float) -> None:
     vm = target.get(name)
     assert vm is not None, f"there is no VM {name}"
-    asked = vm["spec"]["nextRestartTime"]
+    asked = vm["spec"].get("nextRestartTime")
+    assert asked, vm["spec"]
     done = target.until(lambda: target.status(name).get("lastRestartTime") == asked, limit)
     assert done, f"asked {asked}, {target.status(name)}"
 
