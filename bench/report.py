@@ -69,7 +69,7 @@ part dominates, so only fewer calls would help.
 
 Plain SimPy spends most of its time in the linear scan, so its cost per VM grows with the number
 of hosts, and vmsim's does not: a change of one host is looked at once for each kind of VM. At 100
-hosts plain SimPy is about six times faster than vmsim, at 10,000 hosts about four times slower; the
+hosts plain SimPy is about six times faster than vmsim, at 10,000 hosts about five times slower; the
 bar above is for 1,000 hosts.
 
 Everything above is memory-only and without expectations: a run of a scenario file with
