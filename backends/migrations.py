@@ -116,6 +116,7 @@ class Migrations:
         self._finished = finished
         self._ports: dict[str, Port] = {}
         self._datastores: dict[str, Pool] = {}
+        self._stores: dict[tuple[str, str], Needs] = {}
         self._cargo: dict[tuple[str, int, bool, Devices], tuple[Copy, float]] = {}
         self._serial = 0
         self._touched: dict[Link, None] = {}
@@ -206,11 +207,12 @@ class Migrations:
         return known
 
     def _needs(self, task: Task, source: Port, target: Port) -> Needs:
-        if not task.datastore and not task.from_datastore:
-            return source.moves + target.moves
-        cost = VMOTION_WITHOUT_SHARED_STORAGE if task.from_datastore else VMOTION
-        names = dict.fromkeys(name for name in (task.datastore, task.from_datastore) if name)
-        stores = _capped(*((self._datastore(name), cost.datastore) for name in names))
+        between = task.datastore, task.from_datastore
+        stores = self._stores.get(between)
+        if stores is None:
+            cost = VMOTION_WITHOUT_SHARED_STORAGE if task.from_datastore else VMOTION
+            pools = [self._datastore(name) for name in dict.fromkeys(between) if name]
+            stores = self._stores[between] = _capped(*((pool, cost.datastore) for pool in pools))
         if task.from_datastore:
             return source.moves_storage + target.moves_storage + stores
         return source.moves + target.moves + stores
