@@ -18,6 +18,7 @@ from judged import options
 from typer.testing import CliRunner
 
 from backends.vsphere_reads import VMSeen
+from features.kube import clocks
 from features.kube import cluster as clusters
 from features.kube.clocks import RealTime, StepTime
 from features.kube.inventory import differences
@@ -27,6 +28,7 @@ from vmsim.conformance import kubernetes_target, targets
 from vmsim.conformance.session import Session
 from vmsim.conformance.verify import verify
 from vmsim.objects import PowerState
+from vmsim.problems import Unreachable
 
 GROUP = "/apis/vmoperator.vmware.com"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -356,6 +358,29 @@ def test_stepped_time_stops_when_it_holds_and_not_after_the_limit() -> None:
     clock.wait(3600, ())
     assert clock.now_s == 3645
     assert (server.asked[3][1:], server.asked[-1][1:]) == ((True, ["Node"]), (True, []))
+
+
+def test_server_that_did_not_hear_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf(_Server):
+        heard = 0
+
+        def patch(self, path: str, body: Mapping[str, Any]) -> None:
+            self.heard += 1
+            if self.heard != 2:
+                super().patch(path, body)
+
+    monkeypatch.setattr(clocks, "ANSWER_S", 0.05)
+    server = Deaf()
+    clock = StepTime(cast(Any, server))
+    clock.wait(60, ())
+    assert (clock.now_s, server.heard) == (60, 3)
+
+
+def test_server_that_never_answers_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clocks, "ANSWER_S", 0.02)
+    monkeypatch.setattr(_Server, "patch", lambda *_: None)
+    with pytest.raises(Unreachable, match="does not move its clock"):
+        StepTime(cast(Any, _Server()))
 
 
 def test_real_time_is_as_fast_as_the_server_says() -> None:

@@ -53,6 +53,7 @@ LATE_S = 1.0
 RETRY_S = 5.0
 LAST_WORDS_S = 5.0
 JUDGED_S = 8.0
+SETTLE_S = 15.0
 LOOK_S, LOOK_SHARE = 2.0, 20.0
 LOOKS = 3
 
@@ -176,7 +177,7 @@ class Supervisor:
 
     def _settle(self) -> bool:
         """Do and write all that is to be done at this second; whether something was written."""
-        told = False
+        told, deadline_s = False, time.monotonic() + SETTLE_S
         while not self._stopped.is_set():
             self._handle()
             self._catch_up()
@@ -184,6 +185,9 @@ class Supervisor:
             told = told or wrote
             drained = self.outbox.drained(LAST_WORDS_S) and self._later.drained(LAST_WORDS_S)
             if drained and not wrote and self._inbox.empty():
+                break
+            if time.monotonic() > deadline_s:
+                say(f"{len(self.outbox)} writes and {len(self._later)} late ones do not end")
                 break
         return told
 

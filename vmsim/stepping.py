@@ -17,7 +17,7 @@ from typing import Any
 
 from vmsim.kube import Kube
 from vmsim.outbox import Outbox
-from vmsim.serving import Supervisor
+from vmsim.serving import Supervisor, say
 
 CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
 NAME = "vmsim-serve"
@@ -60,7 +60,8 @@ class Steps:
             return
         self._answered = text
         body = {"data": {"said": json.dumps(self._said(text))}}
-        self._outbox.put(NAME, partial(self._kube.patch, f"{CONFIG_MAPS}/{NAME}", body))
+        job = partial(self._kube.patch, f"{CONFIG_MAPS}/{NAME}", body)
+        self._outbox.put(NAME, job, _refused)
 
     def _said(self, text: str) -> dict[str, Any]:
         try:
@@ -69,3 +70,8 @@ class Steps:
             return {"id": ask["id"], "now": step(list(ask["touched"]))}
         except (ValueError, TypeError, KeyError) as error:
             return {"id": "", "error": repr(error)}
+
+
+def _refused(name: str, answer: Any, refusal: Exception | None) -> None:
+    if refusal is not None:
+        say(f"ConfigMap {name} could not be written: {refusal}")
