@@ -287,13 +287,10 @@ TELLING = (
         "ready-never",
         "The condition says that the class is missing also when it is there.",
         ("S-03", "T-14"),
-        both(
-            edit(
-                f"{STATUS}:renew",
-                "if condition != kept.get(kind)",
-                "if condition != kept.get(kind)\n"
-                "           and kept.get(kind, condition).status == condition.status",
-            ),
+        edit(
+            f"{STATUS}:renew",
+            "found if kept.keys() <= found.keys() else {**kept, **new}",
+            "{**found, **{kind: kept[kind] for kind in turned if kind in kept}}",
         ),
     ),
     Mutant(
