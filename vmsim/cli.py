@@ -31,13 +31,6 @@ app = typer.Typer(
 )
 vcsim_app = typer.Typer(help="Start, stop and look at a vcsim process.", no_args_is_help=True)
 app.add_typer(vcsim_app, name="vcsim")
-app.add_typer(conform_cli.app, name="conform")
-app.command()(serve_cli.serve)
-app.add_typer(serve_cli.node_app, name="node")
-app.command()(whatif_cli.whatif)
-app.command()(bounds_cli.bounds)
-app.command()(report_cli.report)
-app.add_typer(sweep_cli.app, name="sweep")
 
 BackendName = StrEnum("BackendName", {name: name for name in BACKENDS})  # type: ignore[misc]
 MEMORY = BackendName("memory")
@@ -224,6 +217,15 @@ def _main(
     ] = False,
 ) -> None:
     """Run the VM Operator VirtualMachine specification."""
+
+
+app.command()(serve_cli.serve)
+app.add_typer(serve_cli.node_app, name="node")
+app.add_typer(conform_cli.app, name="conform")
+app.command()(whatif_cli.whatif)
+app.command()(bounds_cli.bounds)
+app.add_typer(sweep_cli.app, name="sweep")
+app.command()(report_cli.report)
 
 
 def main() -> None:
