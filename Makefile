@@ -22,7 +22,8 @@ run: setup              ## the main job: the page's own paragraph, in memory
 
 test: setup vcsim kube  ## units, scenarios, features, and all of it on vcsim and on Kubernetes
 	$(BIN)/python -m pytest features --backend vcsim
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not kube and not slow"
+	$(BIN)/python -m pytest -m kube
 	$(MAKE) features BACKEND=kubernetes
 	$(MAKE) features BACKEND=kubernetes BELOW=vcsim
 

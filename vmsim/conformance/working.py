@@ -77,7 +77,8 @@ class _Team:
                 os.kill(worker.pid or 0, signal.SIGINT)
         for worker in self.workers.values():
             worker.join(CLEAN_S)
-            worker.kill()
+            worker.kill()  # for one that does not hear
+            worker.join()
 
     def _give(self, pipe: Connection) -> None:
         number = self.given if self.given < len(self.cases) else None
