@@ -25,11 +25,11 @@ test: setup vcsim kube  ## units, scenarios, features, and all of it on vcsim an
 	$(BIN)/python -m pytest -m "not kube and not slow"
 	$(BIN)/python -m pytest -m kube
 	$(MAKE) features BACKEND=kubernetes
-	$(MAKE) features BACKEND=kubernetes BELOW=vcsim
 
-test-kube: setup kube   ## what runs on a real Kubernetes API server (builds it once, 10 min)
+test-kube: setup vcsim kube  ## what runs on a real Kubernetes API server (builds it once, 10 min)
 	$(BIN)/python -m pytest -m kube
 	$(MAKE) features BACKEND=kubernetes
+	$(MAKE) features BACKEND=kubernetes BELOW=vcsim
 
 test-slow: setup        ## minutes of statistics
 	$(BIN)/python -m pytest -m slow
