@@ -15,7 +15,7 @@ from typing import Any
 import simpy
 import yaml
 
-from features.user import MANIFESTS, NAMESPACE, Answer, User, key_of
+from features.user import MANIFESTS, NAMESPACE, POWER_EVENTS, Answer, User, key_of
 from vmsim import documents
 from vmsim.admission import Denied
 from vmsim.kinds import kinds
@@ -28,8 +28,6 @@ from vmsim.rendering import to_raw
 from vmsim.scenario import Entry
 from vmsim.simulate import System
 from vmsim.trace import Record
-
-POWER_EVENTS = ("VmPoweredOn", "VmPoweredOff", "VmSuspended", "VmReset")
 
 OpenBackend = Callable[[Sequence[HostSpec]], AbstractContextManager[Backend]]
 

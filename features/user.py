@@ -24,6 +24,7 @@ MANIFESTS = SCENARIOS / "manifests"
 NAMESPACE = "demo"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 PAUSED_LABEL = "vmoperator.vmware.com/paused"
+POWER_EVENTS = ("VmPoweredOn", "VmPoweredOff", "VmSuspended", "VmReset")
 
 _NOT_READY = {
     "type": "Ready",

@@ -20,7 +20,7 @@ from features.kube.hosts import NODES, Wanted, node, state, wanted, zone
 from features.kube.inventory import differences, find
 from features.kube.naming import Names, called, host_of, told
 from features.kube.refusals import reasons, warning
-from features.user import NAMESPACE, Answer, User
+from features.user import NAMESPACE, POWER_EVENTS, Answer, User
 from vmsim import documents
 from vmsim.conformance.evidence import NotSupported, NotTestable
 from vmsim.crds import resource_path
@@ -34,7 +34,6 @@ from vmsim.problems import BadInput
 HOSTS_S = 3600.0
 BEGUN_S = 60.0
 GONE_S = 3600.0
-POWER_EVENTS = ("VmPoweredOn", "VmPoweredOff", "VmSuspended", "VmReset")
 STRICT = "?fieldValidation=Strict"
 MISSING, TAKEN = 404, 409
 POWER = {word.lower(): word for word in PowerState}
