@@ -4,6 +4,7 @@ A `User` applies manifests and reads objects; how that is done (`apply`, `patch`
 is each target's own. So the requests of a scenario are the same on every target.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ class Answer:
 
 
 @dataclass(slots=True, repr=False)
-class User:
+class User(ABC):
     """See the module docstring. `before` and `status_before` are of the last When, by VM;
     `closed_host` is the host that a Given took out of service. `wire` holds the requests as they
     were sent, for whoever keeps evidence and empties it."""
@@ -59,29 +60,29 @@ class User:
 
     # What each target does in its own way.
 
+    @abstractmethod
     def apply(self, text: str, namespace: str = NAMESPACE) -> None:
         """`kubectl apply -n <namespace> -f` of this text; the answer is kept."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delete(self, kind: str, name: str, namespace: str = NAMESPACE) -> None:
         """`kubectl delete` of the object; a cluster-scoped kind takes no namespace."""
-        raise NotImplementedError
 
+    @abstractmethod
     def get(self, name: str, namespace: str = NAMESPACE) -> dict[str, Any] | None:
         """The VM as `kubectl get -o yaml` shows it, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def runs_anywhere(self, name: str) -> bool:
         """Whether a host runs the VM."""
-        raise NotImplementedError
 
+    @abstractmethod
     def held(self, name: str) -> Believed | None:
         """The VM in the inventory of the hosts, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def until(self, holds: Callable[[], bool], within_s: float) -> bool:
         """Let time pass until `holds`, at most `within_s`; the answer is whether it held."""
-        raise NotImplementedError
 
     # What every user does.
 
