@@ -97,10 +97,8 @@ def run(
     steps: list[dict[str, Any]] = []
     found: dict[str, Any] = {"format": FORMAT, "case": case.id, "made": dict(made), "steps": steps}
     try:
-        with (
-            _limit(limit_s or CASE_LIMIT_S),
-            open_target() as inner,
-        ):  # clean-up is within the limit, too
+        # Clean-up is within the limit, too.
+        with _limit(limit_s or CASE_LIMIT_S), open_target() as inner:
             recorder = Recorder(inner)
             for line in case.lines:
                 step: dict[str, Any] = {"keyword": line.keyword, "text": line.text, "events": []}
