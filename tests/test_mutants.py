@@ -10,7 +10,7 @@ import pytest
 
 from features.clauses import clauses
 from features.mutants import Mutant
-from features.mutants.patching import Stale, edit, function_at, put
+from features.mutants.patching import Stale, both, edit, function_at, put
 from features.mutants.registry import MUTANTS
 from vmsim import names
 
@@ -69,6 +69,20 @@ def test_put_changes_a_constant_and_restores_it() -> None:
 def test_fault_that_cannot_be_made_any_more_is_stale(patch: object) -> None:
     with pytest.raises(Stale), patch():  # type: ignore[operator]
         pass
+
+
+def test_second_edit_of_a_function_is_refused_inside_another_pair_too() -> None:
+    first = edit("vmsim.names:is_label", "LABEL_LENGTH_MAX", "1")
+    second = edit("vmsim.names:is_label", "LABEL_LENGTH_MAX", "2")
+    other = edit("vmsim.names:host_name_warning", "if is_label(name)", "if False")
+    with pytest.raises(ValueError, match=r"edited twice, .*: vmsim\.names:is_label"):
+        both(both(first, other), second)
+
+
+def test_patches_that_are_felt_through_one_function_are_no_edits_of_it() -> None:
+    reach = "vmsim.names:is_label"
+    parts = [put("vmsim.names", "LABEL_LENGTH_MAX", length, reach) for length in (2, 1)]
+    assert both(*parts, edit(reach, "LABEL_LENGTH_MAX", "1")).edits == (reach,)
 
 
 @pytest.mark.timeout(300)

@@ -25,11 +25,13 @@ class Stale(Exception):
 class Patch:
     """A fault, there while the context that a call gives is open.
 
-    `reach` are the functions through which alone it can be felt (none: anything may feel it).
+    `reach` are the functions through which alone it can be felt (none: anything may feel it),
+    `edits` those of which the source is changed.
     """
 
     make: Callable[[], AbstractContextManager[None]]
     reach: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
 
     def __call__(self) -> AbstractContextManager[None]:
         return self.make()
@@ -37,7 +39,7 @@ class Patch:
 
 def edit(place: str, old: str, new: str) -> Patch:
     """The function at `place` with `new` in place of the one `old` in its source."""
-    return Patch(partial(_edited, place, old, new), (place,))
+    return Patch(partial(_edited, place, old, new), (place,), (place,))
 
 
 def put(place: str, name: str, value: Any, *reach: str) -> Patch:
@@ -53,9 +55,14 @@ def field(
 
 
 def both(*patches: Patch) -> Patch:
-    """Several patches that make one fault."""
+    """Several patches that make one fault; ValueError for two edits of one function, of which the
+    second would undo the first."""
+    edits = tuple(place for patch in patches for place in patch.edits)
+    if twice := sorted({place for place in edits if edits.count(place) > 1}):
+        raise ValueError(f"edited twice, write one edit: {', '.join(twice)}")
     reach = tuple(place for patch in patches for place in patch.reach)
-    return Patch(partial(_both, patches), reach if all(patch.reach for patch in patches) else ())
+    felt = reach if all(patch.reach for patch in patches) else ()
+    return Patch(partial(_both, patches), felt, edits)
 
 
 def find(place: str) -> Any:
