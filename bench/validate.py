@@ -12,13 +12,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench import validation_queueing, validation_repair
+from bench.findings import CONFIDENCE, Cases, Finding
 from bench.report import machine
-from bench.validation_chance import CASES as BY_CHANCE
-from bench.validation_chance import CONFIDENCE, Finding
 from bench.validation_exact import EXACT
+from vmsim.whatif.drawing import CONFIG, engine, quantity, word
 
 DOCS = Path(__file__).parent.parent / "docs"
 REDUCED = 0.05
+BY_CHANCE: Cases = {**validation_repair.CASES, **validation_queueing.CASES}
 
 TEXT = """# Validation
 
@@ -70,34 +72,33 @@ def document(found: list[Finding], effort: float) -> str:
     )
 
 
-def draw(found: list[Finding], path: Path) -> None:
-    """Expected against simulated, both on logarithmic scales, with intervals."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "vmsim"
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 6))
-    shown = [each for each in found if each.expected > 0 and each.simulated > 0]
-    for holds, colour, label in ((True, "#0072b2", "holds"), (False, "#d55e00", "fails")):
-        some = [each for each in shown if each.holds is holds]
-        if some:
-            errors = [
-                [max(0.0, each.simulated - each.low) for each in some],
-                [max(0.0, each.high - each.simulated) for each in some],
-            ]
-            axes.errorbar(
-                [each.expected for each in some],
-                [each.simulated for each in some],
-                yerr=errors, fmt="o", markersize=4, capsize=2, color=colour, label=label,
-            )  # fmt: skip
-    ends = [min(each.expected for each in shown), max(each.expected for each in shown)]
-    axes.plot(ends, ends, color="#999999", linewidth=1, zorder=0, label="expected = simulated")
-    axes.set(xscale="log", yscale="log", xlabel="expected", ylabel="simulated")
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, format="svg", metadata={"Date": None})
+def drawn(found: list[Finding]) -> str:
+    """docs/validation.svg: expected against simulated, both on logarithmic scales."""
+    rows = [
+        {"expected": each.expected, "simulated": each.simulated, "high": each.high,
+         "low": each.low if each.low > 0 else each.simulated,
+         "verdict": "holds" if each.holds else "fails"}
+        for each in found if each.expected > 0 and each.simulated > 0
+    ]  # fmt: skip
+    ends = [f([row["expected"] for row in rows]) for f in (min, max)]
+    line = [{"expected": end, "simulated": end} for end in ends]
+    axis, scale = {"grid": False, "tickCount": 8}, {"type": "log"}
+    x = quantity("expected", "expected", scale=scale, axis=axis)
+    y = quantity("simulated", "simulated", scale=scale, axis=axis)
+    verdicts = {"domain": ["holds", "fails"], "range": ["#0072B2", "#D55E00"]}
+    colour = word("verdict", "", scale=verdicts)
+    layers = [
+        {"data": {"values": line}, "mark": {"type": "line", "color": "#999999"},
+         "encoding": {"x": x, "y": y}},
+        {"mark": "rule",
+         "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"},
+                      "color": colour}},
+        {"mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
+         "encoding": {"x": x, "y": y, "color": colour}},
+    ]  # fmt: skip
+    config = {**CONFIG, "background": "white"}
+    spec = {"width": 560, "height": 460, "config": config, "data": {"values": rows}}
+    return str(engine().vegalite_to_svg({**spec, "layer": layers})) + "\n"
 
 
 def main() -> int:
@@ -115,7 +116,7 @@ def main() -> int:
     print(f"{len(found) - len(failed)} of {len(found)} findings hold")
     if chosen.write:
         (DOCS / "validation.md").write_text(document(found, effort))
-        draw(found, DOCS / "validation.svg")
+        (DOCS / "validation.svg").write_text(drawn(found))
     return 1 if failed else 0
 
 

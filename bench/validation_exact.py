@@ -2,7 +2,7 @@
 
 V8 and V9 run migrations in the plant, V11 and V12 run whole scenarios; V10 and V14 compare with
 published figures; V13 compares sampled sets of failed hosts with all of them, V15 the hosts that
-a policy uses with the bound and the optimum of the packing. Same form as `validation_chance`.
+a policy uses with the bound and the optimum of the packing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from scipy import optimize, stats
 
 from backends import opened
 from backends.memory import MemoryPlant
-from bench.validation_chance import CONFIDENCE, Finding, exactly
+from bench.findings import CONFIDENCE, Finding, exactly
 from vmsim import precopy
 from vmsim.actions import Cause, Task, Verb
 from vmsim.bandwidth import MBPS_IN_MIB_S, Network

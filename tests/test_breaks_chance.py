@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import validation_chance as chance
+from bench import validation_queueing as queueing
+from bench.validate import BY_CHANCE
 from vmsim import distributions, failures, workqueue
 from vmsim.workqueue import Backoff
 
-EFFORT = dict.fromkeys(chance.CASES, 0.02) | {"V4": 0.0025, "V5": 0.0025}
+EFFORT = dict.fromkeys(BY_CHANCE, 0.02) | {"V4": 0.0025, "V5": 0.0025}
 Break = Callable[[pytest.MonkeyPatch], None]
 
 
-@pytest.mark.parametrize("case", chance.CASES)
+@pytest.mark.parametrize("case", BY_CHANCE)
 def test_case_holds(case: str) -> None:
-    found = chance.CASES[case](EFFORT[case])
+    found = BY_CHANCE[case](EFFORT[case])
     assert [str(each) for each in found if not each.holds] == []
 
 
@@ -66,38 +67,38 @@ def mean_is_taken_for_the_median(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_third_of_the_gpus_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    init = chance.Slots.__init__
+    init = queueing.Slots.__init__
 
     def broken(self: Any, slots: int, *others: Any, **more: Any) -> None:
         init(self, slots * 2 // 3, *others, **more)
 
-    patch.setattr(chance.Slots, "__init__", broken)
+    patch.setattr(queueing.Slots, "__init__", broken)
 
 
 def those_who_wait_are_not_woken(patch: pytest.MonkeyPatch) -> None:
-    use_room = chance.Slots._use_room
+    use_room = queueing.Slots._use_room
 
     def broken(self: Any) -> None:
         if int(self._env.now) % 2:
             use_room(self)
         self._due = False
 
-    patch.setattr(chance.Slots, "_use_room", broken)
+    patch.setattr(queueing.Slots, "_use_room", broken)
 
 
 def some_waits_are_not_counted(patch: pytest.MonkeyPatch) -> None:
-    count = chance.Slots._count
+    count = queueing.Slots._count
 
     def broken(self: Any) -> None:
         if self._env.now <= 36_000:
             self._last_s = self._env.now
         count(self)
 
-    patch.setattr(chance.Slots, "_count", broken)
+    patch.setattr(queueing.Slots, "_count", broken)
 
 
 def first_pause_is_ten_milliseconds(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(chance, "Backoff", lambda: dataclasses.replace(Backoff(), first_s=0.01))
+    patch.setattr(queueing, "Backoff", lambda: dataclasses.replace(Backoff(), first_s=0.01))
 
 
 def back_off_has_no_longest_pause(patch: pytest.MonkeyPatch) -> None:
@@ -124,14 +125,4 @@ BREAKS: list[tuple[str, Break]] = [
 @pytest.mark.parametrize(("case", "broken"), BREAKS, ids=[f"{c}-{b.__name__}" for c, b in BREAKS])
 def test_broken_model_is_noticed(case: str, broken: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch)
-    assert not all(each.holds for each in chance.CASES[case](EFFORT[case]))
-
-
-def test_littles_law_is_one_when_all_is_counted() -> None:
-    changes = [(1.0, "a", 1), (2.0, "b", 1), (4.0, "a", -1), (9.0, "b", -1)]
-    assert chance.little(changes, 10.0) == pytest.approx(1.0, abs=1e-12)
-
-
-def test_littles_law_is_not_one_when_a_departure_is_lost() -> None:
-    changes = [(1.0, "a", 1), (2.0, "b", 1), (4.0, "", -1), (9.0, "b", -1)]
-    assert abs(chance.little(changes, 10.0) - 1.0) > 1e-3
+    assert not all(each.holds for each in BY_CHANCE[case](EFFORT[case]))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.validation_chance import Finding, exactly, finding
+from bench.findings import Finding, exactly, finding
 from bench.validation_exact import EXACT
 
 

@@ -1,31 +1,19 @@
-"""Chance against closed forms: failures, repairs, arrivals, waiting and retries.
+"""Arrivals, waiting and retries, against closed forms: V4 to V7 and V12."""
 
-Each case is a function of the effort (1.0: all of it) that returns its findings: the closed form,
-what was simulated, its 99 % confidence interval over independent replications, and the tolerance.
-A finding holds if the closed form is in the interval and the interval is no wider than the
-tolerance, so a case cannot pass by being vague. Seeds are fixed: a case either always holds or
-never does; a new seed would fail a right model once in a hundred findings.
-
-    python -m bench.validation_chance [EFFORT]
-"""
-
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import simpy
-from scipy import stats
 
 from backends.memory import MemoryPlant
+from bench.findings import HOUR_S, SEED, Cases, Finding, exactly, exponential, finding, wider
 from vmsim.arrivals import Drawn
-from vmsim.chance_schema import Failures as Spec
 from vmsim.chance_schema import law_of
 from vmsim.cluster import Cluster, ClusterPolicy
 from vmsim.distributions import Law, draws
 from vmsim.durations import Durations
-from vmsim.failures import Acts, Failures
 from vmsim.fleet import Fleet
 from vmsim.inventory import Inventory, Overcommit
 from vmsim.objects import HostSpec
@@ -36,212 +24,8 @@ from vmsim.timer import call_later
 from vmsim.trace import Trace
 from vmsim.workqueue import Backoff, WorkQueue
 
-CONFIDENCE = 0.99
-HOUR_S = 3600.0
-YEAR_S = 8760 * HOUR_S
-SEED = 1
-WARM_UP = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One quantity: its closed form, the simulated mean with its interval, and the tolerance."""
-
-    case: str
-    quantity: str
-    expected: float
-    simulated: float
-    low: float
-    high: float
-    tolerance: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether the closed form is in the interval, and the interval narrow enough."""
-        margin = 1e-12 * abs(self.expected)
-        inside = self.low - margin <= self.expected <= self.high + margin
-        return inside and (self.high - self.low) / 2 <= self.tolerance * (1 + 1e-6)
-
-    def __str__(self) -> str:
-        verdict = "holds" if self.holds else "FAILS"
-        return (
-            f"{verdict}  {self.case:<4} {self.quantity:<52} expected {self.expected:<12.6g} "
-            f"simulated {self.simulated:<12.6g} [{self.low:.6g}, {self.high:.6g}] "
-            f"tolerance {self.tolerance:.3g}"
-        )
-
-
-def finding(
-    case: str,
-    quantity: str,
-    expected: float,
-    found: Sequence[float | tuple[float, ...]],
-    tolerance: float,
-) -> Finding:
-    """The finding of independent replications, each a figure, or a figure with its controls.
-
-    A control is another figure of the same replication of which the expectation is known to be 0:
-    what chance did to it is taken out of the first one by linear regression, and the interval is
-    that of the intercept. Source: Lavenberg and Welch, Management Science 27 (1981).
-    """
-    rows = np.array(found, dtype=float).reshape(len(found), -1)
-    terms = np.column_stack([np.ones(len(rows)), rows[:, 1:]])
-    inverse = np.linalg.inv(terms.T @ terms)
-    estimates = inverse @ terms.T @ rows[:, 0]
-    free = len(rows) - terms.shape[1]
-    spread = float(((rows[:, 0] - terms @ estimates) ** 2).sum()) / free
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, free)) * (spread * float(inverse[0, 0])) ** 0.5
-    mean = float(estimates[0])
-    return Finding(case, quantity, expected, mean, mean - half, mean + half, tolerance)
-
-
-def exactly(case: str, quantity: str, expected: float, found: float, tolerance: float) -> Finding:
-    """The finding of a quantity that is not random: the tolerance is its interval."""
-    low, high = found - tolerance, found + tolerance
-    return Finding(case, quantity, expected, found, low, high, tolerance)
-
-
-@dataclass(slots=True)
-class Farm:
-    """Hosts that fail and are repaired by `vmsim.failures`; nothing runs on them.
-
-    `at_level[k]` is how many seconds k hosts were down, `outages` the seconds of each outage.
-    """
-
-    hosts: int
-    written: Mapping[str, Any]
-    seed: int
-    env: simpy.Environment = field(default_factory=simpy.Environment)
-    at_level: list[float] = field(default_factory=list)
-    outages: list[float] = field(default_factory=list)
-    down_s: list[float] = field(default_factory=list)
-    _since: dict[str, float] = field(default_factory=dict)
-    _last_s: float = 0.0
-
-    def run(self, seconds: float) -> "Farm":
-        """Let all hosts start together, up, and count for that long."""
-        self.at_level = [0.0] * (self.hosts + 1)
-        self.down_s = [0.0] * self.hosts
-        acts = Acts(self._fail, self._recover)
-        spec = Spec.model_validate(self.written)
-        trace = Trace(lambda: self.env.now)
-        trace.forgo_digest()
-        made = Failures(self.env, spec, self.seed, acts, trace)
-        for number in range(self.hosts):
-            made.join(HostSpec(str(number), "c", "z", 1, 1000, 1024))
-        self.env.run(until=seconds)
-        self._count()
-        for name, since_s in self._since.items():
-            self.down_s[int(name)] += seconds - since_s
-        return self
-
-    def _fail(self, host: str) -> bool:
-        self._count()
-        self._since[host] = self.env.now
-        return True
-
-    def _recover(self, host: str) -> None:
-        self._count()
-        lasted_s = self.env.now - self._since.pop(host)
-        self.outages.append(lasted_s)
-        self.down_s[int(host)] += lasted_s
-
-    def _count(self) -> None:
-        self.at_level[len(self._since)] += self.env.now - self._last_s
-        self._last_s = self.env.now
-
-
-def written(up: Any, down: Any, crews: int = 0) -> dict[str, Any]:
-    """Failures of all hosts with these distributions."""
-    return {"hosts": [{"mtbf": up, "mttr": down}], "crews": crews}
-
-
-def exponential(hours: float) -> dict[str, Any]:
-    """An exponential distribution as a scenario writes it."""
-    return {"exponential": {"mean": f"{hours}h"}}
-
-
-def v1(effort: float = 1.0) -> list[Finding]:
-    """Availability of a host depends on the two means only (alternating renewal process)."""
-    weibull = [
-        {"weibull": {"shape": k, "scale": f"{h}h"}} for k, h in ((0.48, 816.60), (0.58, 2.18))
-    ]
-    cases = (
-        ("exponential", exponential(1779.99), exponential(5.92), 0.996685),
-        ("Weibull", weibull[0], weibull[1], 0.998060),
-    )
-    replications, cycles = max(10, round(20 * effort)), 2000
-    found = []
-    for name, up, down, expected in cases:
-        seconds = cycles * (law_of(up).mean_s + law_of(down).mean_s)
-        farm = Farm(replications, written(up, down), SEED).run(seconds)
-        up_share = [1 - down_s / seconds for down_s in farm.down_s]
-        found.append(finding("V1", f"availability, {name}", expected, up_share, 0.0002))
-    return found
-
-
-def v2(effort: float = 1.0) -> list[Finding]:
-    """How many of 32 hosts are down at once, each repaired by itself: binomial."""
-    farms = _farms(effort, 0)
-    wide = max(1.0, effort**-0.5)
-    levels = [_levels(farm) for farm in farms]
-    means = [_mean(level) for level in levels]
-    return [
-        finding("V2", "E[hosts down]", 0.17439, means, 0.0017439 * wide),
-        finding("V2", "P(at most 1)", 0.986784, [level[:2].sum() for level in levels], 5e-4 * wide),
-        finding("V2", "P(at most 2)", 0.999287, [level[:3].sum() for level in levels], 5e-4 * wide),
-        finding("V2", "P(3 or more)", 7.13e-4, [level[3:].sum() for level in levels], 1e-4 * wide),
-    ]  # fmt: skip
-
-
-def v3(effort: float = 1.0) -> list[Finding]:
-    """One or two technicians repair 32 hosts: birth and death (machine repair problem)."""
-    found = []
-    wide = max(1.0, effort**-0.5)
-    for crews, mean, at_most_2, hours in (
-        (1, 0.209287, 0.995199, 28.835),
-        (2, 0.175592, 0.998884, 24.167),
-    ):
-        farms = _farms(effort, crews)
-        levels = [_levels(farm) for farm in farms]
-        down_h = [float(np.mean(farm.outages)) / HOUR_S for farm in farms]
-        name = f"{crews} crews: "
-        found += [
-            finding(
-                "V3",
-                name + "E[hosts down]",
-                mean,
-                [_mean(each) for each in levels],
-                0.015 * mean * wide,
-            ),
-            finding(
-                "V3",
-                name + "P(at most 2)",
-                at_most_2,
-                [each[:3].sum() for each in levels],
-                5e-4 * wide,
-            ),
-            finding("V3", name + "mean hours down", hours, down_h, 0.015 * hours * wide),
-        ]
-    return found  # fmt: skip
-
-
-def _farms(effort: float, crews: int) -> list[Farm]:
-    laws = written(exponential(4380), exponential(24), crews)
-    years = 400 if effort >= 1 else 400 * effort
-    return [Farm(32, laws, SEED + each).run(years * YEAR_S) for each in range(20)]
-
-
-def _levels(farm: Farm) -> Any:
-    spent = np.array(farm.at_level)
-    return spent / spent.sum()
-
-
-def _mean(levels: Any) -> float:
-    return float((np.arange(len(levels)) * levels).sum())
-
-
 GPU = "gpu"
+WARM_UP = 200
 
 
 @dataclass
@@ -387,7 +171,7 @@ def v4(effort: float = 1.0) -> list[Finding]:
                 skip = len(run.waited_s) // 4
                 share = float(np.mean([wait_s < 0 for wait_s in run.waited_s[skip:]]))
                 lost.append((share, *run.controls(skip)))
-            wide = 0.003 * max(1.0, effort**-0.5)
+            wide = 0.003 * wider(effort)
             found.append(finding("V4", f"loss, {load}, {name}", expected, lost, wide))
     return found
 
@@ -403,7 +187,7 @@ def v5(effort: float = 1.0) -> list[Finding]:
             waited_s, controls = np.array(run.waited_s[WARM_UP:]), run.controls(WARM_UP)
             waiting.append((float((waited_s > 0).mean()), *controls))
             hours.append((float(waited_s.mean()) / HOUR_S, *controls))
-        wide = 0.05 * max(1.0, effort**-0.5)
+        wide = 0.05 * wider(effort)
         found += [
             finding("V5", f"{load}: P(wait)", waits, waiting, wide * waits),
             finding("V5", f"{load}: mean wait by mean lifetime", mean, hours, wide * mean),
@@ -422,32 +206,11 @@ def v6(effort: float = 1.0) -> list[Finding]:
         there = np.searchsorted(come_s, at_s) - np.searchsorted(go_s, at_s)
         means.append(float(there.mean()))
         variances.append(float(((there - 602.7) ** 2).mean()))
-    wide = max(1.0, effort**-0.5)
+    wide = wider(effort)
     return [
         finding("V6", "mean number of VMs", 602.7, means, 0.005 * 602.7 * wide),
         finding("V6", "its variance", 602.7, variances, 0.08 * 602.7 * wide),
     ]
-
-
-def little(changes: Iterable[tuple[float, str, int]], end_s: float) -> float:
-    """L / (lambda W) of what comes (+1) and goes (-1) by name, up to `end_s`: 1 if all is counted.
-
-    The number there is counted from the changes alone, the stays from each name's own pair.
-    """
-    area_s, there, last_s = 0.0, 0, 0.0
-    since: dict[str, float] = {}
-    stays: list[float] = []
-    for now_s, name, change in changes:
-        area_s += there * (now_s - last_s)
-        there, last_s = there + change, now_s
-        if change > 0:
-            since[name] = now_s
-        elif name in since:
-            stays.append(now_s - since.pop(name))
-    area_s += there * (end_s - last_s)
-    stays += [end_s - since_s for since_s in since.values()]
-    rate, mean_stay_s = len(stays) / end_s, sum(stays) / len(stays)
-    return (area_s / end_s) / (rate * mean_stay_s)
 
 
 def v7(effort: float = 1.0) -> list[Finding]:
@@ -488,21 +251,4 @@ def v12(effort: float = 1.0) -> list[Finding]:
     ]
 
 
-CASES: Mapping[str, Callable[[float], list[Finding]]] = {
-    "V1": v1, "V2": v2, "V3": v3, "V4": v4, "V5": v5, "V6": v6, "V7": v7, "V12": v12,
-}  # fmt: skip
-
-
-def main() -> int:
-    """Print every finding; 1 if one fails."""
-    effort = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
-    failed = 0
-    for case in CASES.values():
-        for each in case(effort):
-            print(each, flush=True)
-            failed += not each.holds
-    return 1 if failed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+CASES: Cases = {"V4": v4, "V5": v5, "V6": v6, "V7": v7, "V12": v12}
