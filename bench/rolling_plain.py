@@ -38,15 +38,21 @@ def most_free_memory(hosts: list[Host], cpus: int, mib: int) -> Host:
     return best
 
 
-def run(path: Path) -> str:
-    """Run the workload; the result line."""
-    vms = rolling.records(path)
+def filled(vms: list[tuple[int, int]]) -> tuple[list[Host], list[Host]]:
+    """All hosts with their VMs, and the host of each VM."""
     hosts = [Host(number) for number in range(len(vms) // rolling.VMS_PER_HOST)]
     where = [hosts[number // rolling.VMS_PER_HOST] for number in range(len(vms))]
     for number, (cpus, mib) in enumerate(vms):
         where[number].cpus -= cpus
         where[number].mib -= mib
         where[number].vms.append(number)
+    return hosts, where
+
+
+def run(path: Path) -> str:
+    """Run the workload; the result line."""
+    vms = rolling.records(path)
+    hosts, where = filled(vms)
     env = simpy.Environment()
     rate = rolling.NIC_MBPS / rolling.AT_ONCE
     moved = 0

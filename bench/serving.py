@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -124,11 +124,18 @@ def _apply(api: KubeApi, numbers: range, made: dict[str, float]) -> None:
 def _watch(kubeconfig: Path, count: int, on: dict[str, float]) -> None:
     with KubeApi(kubeconfig) as api:
         for change in api.watched(PATH, threading.Event()):
-            for raw in change.objects:
-                if (raw.get("status") or {}).get("powerState") == "PoweredOn":
-                    on.setdefault(raw["metadata"]["name"], time.monotonic())
+            for name in _names_on(change.objects):
+                on.setdefault(name, time.monotonic())
             if len(on) == count:
                 return
+
+
+def _names_on(raws: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [
+        raw["metadata"]["name"]
+        for raw in raws
+        if (raw.get("status") or {}).get("powerState") == "PoweredOn"
+    ]
 
 
 @contextmanager
@@ -183,8 +190,7 @@ def main() -> int:
             with way(folder) as (kubeconfig, pid):
                 time.sleep(WARM_UP_S)
                 found[label] = burst(kubeconfig, count)
-                if what == "rest":
-                    found[label] |= at_rest(pid)
+                found[label] |= at_rest(pid) if what == "rest" else {}
     print(json.dumps(found))
     return 0
 

@@ -12,7 +12,13 @@ ARGUMENTS = 5
 NESTING = 3
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted(path for name in ("vmsim", "backends") for path in (ROOT / name).glob("**/*.py"))
+HOUSES = ("vmsim", "backends", "features", "bench")
+SOURCES = sorted(
+    path
+    for name in HOUSES
+    for path in (ROOT / name).glob("**/*.py")
+    if not path.name.startswith("test_")
+)
 
 PROTOCOL = "a property of a Protocol, whose own docstring says what it is"
 OPTIONS = "typer makes the options of a command from the arguments of its function"

@@ -256,15 +256,13 @@ def _run_all(trials: Sequence[_Trial], jobs: int) -> list[Outcome]:
     waiting = sorted(range(len(trials)), key=lambda number: -len(trials[number].numbers))
     with tempfile.TemporaryDirectory(prefix="vmsim-mutants-") as folder:
         while waiting or running:
-            if waiting and len(running) < jobs:
+            while waiting and len(running) < jobs:
                 number = waiting.pop(0)
                 file = Path(folder, str(number))
                 running[_fork(trials[number], file)] = (number, time.monotonic())
-                continue
-            for pid, (number, since_s) in list(running.items()):
-                if _is_over(pid, since_s):
-                    del running[pid]
-                    found[number] = _read(trials[number].mutant, Path(folder, str(number)))
+            for pid in [pid for pid, (_, since_s) in running.items() if _is_over(pid, since_s)]:
+                number, _ = running.pop(pid)
+                found[number] = _read(trials[number].mutant, Path(folder, str(number)))
             time.sleep(0.02)
     return [found[number] for number in range(len(trials))]
 
