@@ -66,7 +66,7 @@ mutants: setup          ## which scenario notices which fault; writes docs/mutan
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy vmsim backends
+	$(BIN)/mypy vmsim backends features bench
 	$(BIN)/lint-imports
 
 validate: setup         ## the model against known answers; FULL=1, WRITE=1 for docs/validation.md

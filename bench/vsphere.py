@@ -12,18 +12,21 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyVim.connect import Disconnect, SmartConnect
-from pyVmomi import vim, vmodl
+from pyVim import connect as typed_connect
 
 from backends.vcsim_inventory import PlacedVM, write_inventory
 from backends.vcsim_process import Vcsim
+from backends.vsphere_endpoint import vim, vmodl
 from backends.vsphere_reads import VM_PATHS, to_inventory_name
 from backends.vsphere_session import Session
+from vmsim.actions import Verb
 from vmsim.objects import HostSpec
 
+connect: Any = typed_connect  # published without types
 HOSTS, VMS, STARTED, ROUNDS, THREADS = 128, 10_000, 1_000, 5, 8
 
 
@@ -47,9 +50,9 @@ def measure(rounds: int = ROUNDS) -> dict[str, list[float]]:
                 _time(found, "read", session.vms)
                 _time(found, "read bare", bare.read)
                 off = keys[:STARTED]
-                _time(found, "start", lambda off=off: session.power_on_many(off))
+                _time(found, "start", partial(session.power_on_many, off))
                 _stop(session, off)
-                _time(found, "start bare", lambda off=off: bare.power_on(off))
+                _time(found, "start bare", partial(bare.power_on, off))
                 _stop(session, off)
             bare.close()
     return found
@@ -62,8 +65,6 @@ def _time(found: dict[str, list[float]], name: str, call: Callable[[], object]) 
 
 
 def _stop(session: Session, keys: list[str]) -> None:
-    from vmsim.actions import Verb
-
     faults = session.wait([session.submit(Verb.POWER_OFF, key) for key in keys])
     assert not any(faults), faults
 
@@ -77,7 +78,7 @@ class _Bare:
         context.verify_mode = ssl.CERT_NONE
         endpoint = simulator.endpoint
         host, _, port = endpoint.url.split("/")[2].rpartition(":")
-        self._instance: Any = SmartConnect(
+        self._instance: Any = connect.SmartConnect(
             host=host, port=int(port), user="user", pwd="pass", sslContext=context
         )
         self._instance._stub.poolSize = THREADS
@@ -122,7 +123,7 @@ class _Bare:
 
     def close(self) -> None:
         """Log out."""
-        Disconnect(self._instance)
+        connect.Disconnect(self._instance)
 
 
 if __name__ == "__main__":
