@@ -21,3 +21,18 @@ Feature: Customizing a guest
       | 2026-08 | bootstrap  | {sysprep: {rawSysprep: {name: guest, key: x}}}  |
       | 2026-08 | bootstrap  | {vAppConfig: {properties: []}}                  |
       | 2026-08 | network    | {hostName: db-1, interfaces: [{name: eth0}]}    |
+
+  @S-27
+  Scenario Outline: A guest is customised by one bootstrap provider
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    When VM "db" is created to have bootstrap <providers>
+    Then the request is <answer>
+
+    Examples:
+      | providers                                               | answer   |
+      | {cloudInit: {}, sysprep: {}}                            | denied   |
+      | {cloudInit: {}, vAppConfig: {properties: []}}           | denied   |
+      | {linuxPrep: {}, sysprep: {}}                            | denied   |
+      | {linuxPrep: {}, vAppConfig: {properties: []}}           | accepted |

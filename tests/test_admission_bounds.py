@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vmsim.admission import Terms
-from vmsim.bounds import BOUNDS, class_refusals, drives, lost_volumes, out_of_bounds
+from vmsim.bounds import BOUNDS, class_refusals, drives, lost_volumes, out_of_bounds, providers
 from vmsim.catalog import Catalog
 from vmsim.editions import EDITION_2023_03, EDITION_2026_08, Edition
 from vmsim.reviewing import CLASSES, review
@@ -108,6 +108,30 @@ def test_volume_that_is_not_removable_stays() -> None:
     kept = {"spec": {"volumes": [{"name": "a", "removable": False}]}}
     assert list(lost_volumes(old, kept)) == []
     assert [error.field for error in lost_volumes(old, {"spec": {}})] == ["spec.volumes[0]"]
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        (["cloudInit"], []),
+        (["linuxPrep", "vAppConfig"], []),
+        (["sysprep", "vAppConfig"], []),
+        (["cloudInit", "sysprep"], ["cloudInit", "sysprep"]),
+        (["linuxPrep", "sysprep", "vAppConfig"], ["linuxPrep", "sysprep"]),
+        (["cloudInit", "vAppConfig"], ["cloudInit", "vAppConfig"]),
+    ],
+)
+def test_guest_is_customised_by_one_provider(given: list[str], refused: list[str]) -> None:
+    bootstrap: dict[str, Any] = {name: {} for name in given} | {"extra": {}}
+    found = list(providers({"spec": {"bootstrap": bootstrap}}))
+    assert [error.field for error in found] == [f"spec.bootstrap.{name}" for name in refused]
+
+
+def test_refused_provider_names_what_it_cannot_go_with() -> None:
+    both = {"spec": {"bootstrap": {"cloudInit": {}, "sysprep": {}, "linuxPrep": None}}}
+    assert str(next(providers(both))) == (
+        "spec.bootstrap.cloudInit: Forbidden: may not be used with sysprep"
+    )
 
 
 def of_class(**spec: Any) -> list[str]:

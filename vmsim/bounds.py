@@ -20,6 +20,13 @@ INTERFACES_MAX = 10
 HARDWARE_VERSION_MIN, HARDWARE_VERSION_MAX = 13, 22
 PROBE_S_MAX = 60
 DRIVES = "spec.hardware.cdrom"
+APART: Mapping[str, tuple[str, ...]] = {
+    "cloudInit": ("linuxPrep", "sysprep", "vAppConfig"),
+    "linuxPrep": ("cloudInit", "sysprep"),
+    "sysprep": ("cloudInit", "linuxPrep"),
+    "vAppConfig": ("cloudInit",),
+}
+"""Bootstrap providers, and those that each cannot go with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,7 @@ def refusals(raw: Raw, old: Raw, edition: Edition) -> Iterator[FieldError]:
     yield from out_of_bounds(raw, edition)
     yield from drives(raw)
     yield from lost_volumes(old, raw)
+    yield from providers(raw)
 
 
 def out_of_bounds(raw: Raw, edition: Edition) -> Iterator[FieldError]:
@@ -167,6 +175,18 @@ def lost_volumes(old: Raw, raw: Raw) -> Iterator[FieldError]:
         if dig(volume, "removable") is False and name not in kept:
             detail = f"volume {name} is not removable"
             yield FieldError(place, ErrorKind.FORBIDDEN, detail, "M-12")
+
+
+def providers(raw: Raw) -> Iterator[FieldError]:
+    """S-27: one bootstrap provider customises a guest; vApp properties may go with LinuxPrep or
+    with Sysprep."""
+    bootstrap = dig(raw, "spec", "bootstrap")
+    fields = bootstrap if isinstance(bootstrap, Mapping) else {}
+    given = [name for name in APART if fields.get(name) is not None]
+    for name in given:
+        if found := [other for other in given if other in APART[name]]:
+            detail = f"may not be used with {' and '.join(found)}"
+            yield FieldError(f"spec.bootstrap.{name}", ErrorKind.FORBIDDEN, detail, "S-27")
 
 
 def class_refusals(raw: Raw) -> Iterator[FieldError]:

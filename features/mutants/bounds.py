@@ -73,6 +73,18 @@ MUTANTS = (
         edit(f"{MODULE}:lost_volumes", 'dig(volume, "removable") is False and ', ""),
     ),
     Mutant(
+        "many-providers",
+        "Any bootstrap providers may be used together.",
+        ("S-27",),
+        edit(f"{MODULE}:providers", "other in APART[name]", "False"),
+    ),
+    Mutant(
+        "one-provider-only",
+        "A bootstrap provider goes with no other at all.",
+        ("S-27",),
+        edit(f"{MODULE}:providers", "other in APART[name]", "other != name"),
+    ),
+    Mutant(
         "requests-above-limits",
         "A class may request more than its limits.",
         ("C-05",),
