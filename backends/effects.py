@@ -12,10 +12,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from backends.vsphere_reads import Shown, VMSeen
-from backends.vsphere_session import NewVM, TaskRef
+from backends.vsphere_session import HostVerb, NewVM, TaskRef
 from vmsim.actions import Fault, Task, Verb
 from vmsim.ports import Believed, HostCommand, Sighting
 from vmsim.problems import Unreachable
+
+HOST_VERBS = {
+    HostCommand.ENTER_MAINTENANCE: HostVerb.ENTER_MAINTENANCE,
+    HostCommand.EXIT_MAINTENANCE: HostVerb.EXIT_MAINTENANCE,
+    HostCommand.FAIL: HostVerb.DISCONNECT,
+    HostCommand.ISOLATE: HostVerb.DISCONNECT,
+    HostCommand.RECOVER: HostVerb.RECONNECT,
+    HostCommand.REMOVE: HostVerb.DISCONNECT,
+}
 
 
 class Driver(Protocol):
@@ -39,20 +48,8 @@ class Driver(Protocol):
         """The outcome of each; None is success."""
         ...
 
-    def enter_maintenance(self, host: str) -> Fault | None:
-        """Enter maintenance and wait."""
-        ...
-
-    def exit_maintenance(self, host: str) -> Fault | None:
-        """Exit maintenance and wait."""
-        ...
-
-    def disconnect(self, host: str) -> Fault | None:
-        """Disconnect the host and wait."""
-        ...
-
-    def reconnect(self, host: str) -> Fault | None:
-        """Connect the host again and wait."""
+    def command(self, verb: HostVerb, host: str) -> Fault | None:
+        """Do this to the host and wait."""
         ...
 
     def vms(self) -> dict[str, VMSeen]:
@@ -103,15 +100,8 @@ class VSphereEffects:
         """Do to the host what the command says; a refusal means that the run is off the rails."""
         if command in (HostCommand.FAIL, HostCommand.STOP_VMS):
             self._power_off_all(host)
-        calls: dict[HostCommand, Callable[[str], Fault | None]] = {
-            HostCommand.ENTER_MAINTENANCE: self._session.enter_maintenance,
-            HostCommand.EXIT_MAINTENANCE: self._session.exit_maintenance,
-            HostCommand.FAIL: self._session.disconnect,
-            HostCommand.ISOLATE: self._session.disconnect,
-            HostCommand.RECOVER: self._session.reconnect,
-            HostCommand.REMOVE: self._session.disconnect,
-        }
-        fault = calls[command](host) if command in calls else None
+        verb = HOST_VERBS.get(command)
+        fault = self._session.command(verb, host) if verb else None
         self._touch(host)
         if fault:
             raise Unreachable(f"{command} of {host} failed on the API: {fault}")

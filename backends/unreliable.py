@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from backends.effects import Driver
 from backends.vsphere_reads import VMSeen
-from backends.vsphere_session import NewVM, TaskRef
+from backends.vsphere_session import HostVerb, NewVM, TaskRef
 from vmsim.actions import Fault, Verb
 from vmsim.objects import PowerState
 from vmsim.problems import Unreachable
@@ -115,21 +115,9 @@ class Unreliable:
         """As `Session.wait`."""
         return [task if isinstance(task, Fault) else self._outcomes[task] for task in started]
 
-    def enter_maintenance(self, host: str) -> Fault | None:
-        """As `Session.enter_maintenance`."""
-        return self._request(lambda: self._driver.enter_maintenance(host))
-
-    def exit_maintenance(self, host: str) -> Fault | None:
-        """As `Session.exit_maintenance`."""
-        return self._request(lambda: self._driver.exit_maintenance(host))
-
-    def disconnect(self, host: str) -> Fault | None:
-        """As `Session.disconnect`."""
-        return self._request(lambda: self._driver.disconnect(host))
-
-    def reconnect(self, host: str) -> Fault | None:
-        """As `Session.reconnect`."""
-        return self._request(lambda: self._driver.reconnect(host))
+    def command(self, verb: HostVerb, host: str) -> Fault | None:
+        """As `Session.command`."""
+        return self._request(lambda: self._driver.command(verb, host))
 
     def vms(self) -> dict[str, VMSeen]:
         """As `Session.vms`; `TWICE` is the answer of the read before, `LIE` one VM otherwise."""

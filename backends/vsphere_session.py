@@ -303,21 +303,9 @@ class Session:
         """Delete a VM that is off, with its disks, and wait."""
         return self.wait([self.submit(Verb.DESTROY, key)])[0]
 
-    def enter_maintenance(self, host: str) -> Fault | None:
-        """Enter maintenance and wait."""
-        return self.wait([self.submit_host(HostVerb.ENTER_MAINTENANCE, host)])[0]
-
-    def exit_maintenance(self, host: str) -> Fault | None:
-        """Exit maintenance and wait."""
-        return self.wait([self.submit_host(HostVerb.EXIT_MAINTENANCE, host)])[0]
-
-    def disconnect(self, host: str) -> Fault | None:
-        """Disconnect vCenter from the host and wait; its VMs go on."""
-        return self.wait([self.submit_host(HostVerb.DISCONNECT, host)])[0]
-
-    def reconnect(self, host: str) -> Fault | None:
-        """Connect vCenter to the host again and wait."""
-        return self.wait([self.submit_host(HostVerb.RECONNECT, host)])[0]
+    def command(self, verb: HostVerb, host: str) -> Fault | None:
+        """Do this to the host and wait; the VMs of a host that is disconnected go on."""
+        return self.wait([self.submit_host(verb, host)])[0]
 
     def _start(self, call: Callable[[], Any]) -> TaskRef | Fault:
         try:

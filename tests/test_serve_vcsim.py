@@ -8,7 +8,7 @@ import pytest
 
 from backends.vcsim_inventory import write_inventory
 from backends.vcsim_process import Vcsim
-from backends.vsphere_session import Endpoint, NewVM, Session
+from backends.vsphere_session import Endpoint, HostVerb, NewVM, Session
 from tests.serving import Served
 from tests.test_serve import apply, condition, is_on, scenario
 from vmsim.loading import load
@@ -45,7 +45,7 @@ def test_host_that_a_vsphere_client_puts_into_maintenance_is_emptied(
 ) -> None:
     host = running(served, "moved")
 
-    assert vsphere.enter_maintenance(host) is None
+    assert vsphere.command(HostVerb.ENTER_MAINTENANCE, host) is None
 
     served.eventually(lambda: condition(served, host, "Maintenance") == "True", 60)
     assert served.vm("moved")["nodeName"] != host
@@ -55,7 +55,7 @@ def test_host_that_a_vsphere_client_puts_into_maintenance_is_emptied(
     assert vsphere.hosts()[host].in_maintenance
     assert "SchedulingDisabled" in served.kubectl("get", "node", host)
 
-    assert vsphere.exit_maintenance(host) is None
+    assert vsphere.command(HostVerb.EXIT_MAINTENANCE, host) is None
 
     served.eventually(lambda: condition(served, host, "Ready") == "True", 60)
     assert "SchedulingDisabled" not in served.kubectl("get", "node", host)
@@ -95,13 +95,13 @@ def test_host_that_is_disconnected_takes_no_vm_until_it_is_connected_again(
 ) -> None:
     host = running(served, "cut-off")
 
-    assert vsphere.disconnect(host) is None
+    assert vsphere.command(HostVerb.DISCONNECT, host) is None
 
     served.eventually(lambda: condition(served, host, "Ready") == "Unknown")
     assert vsphere.vms()["demo/cut-off"].powered_on
     assert running(served, "elsewhere") != host
 
-    assert vsphere.reconnect(host) is None
+    assert vsphere.command(HostVerb.RECONNECT, host) is None
 
     served.eventually(lambda: condition(served, host, "Ready") == "True")
     assert is_on(served, "cut-off")

@@ -14,7 +14,7 @@ from backends.unreliable import ALLEGED, NO_ANSWER, Mishap, Odds, Unreliable
 from backends.vcsim_inventory import write_inventory
 from backends.vcsim_process import Vcsim
 from backends.vsphere_reads import VMSeen
-from backends.vsphere_session import NewVM, Session, TaskRef
+from backends.vsphere_session import HostVerb, NewVM, Session, TaskRef
 from vmsim.actions import Fault, Verb
 from vmsim.loading import load
 from vmsim.objects import HostSpec, PowerState
@@ -47,17 +47,8 @@ class Recorder:
     ) -> list[Fault | None]:
         return [None for _ in started]
 
-    def enter_maintenance(self, host: str) -> Fault | None:
-        return self.done(f"enter {host}")
-
-    def exit_maintenance(self, host: str) -> Fault | None:
-        return self.done(f"exit {host}")
-
-    def disconnect(self, host: str) -> Fault | None:
-        return self.done(f"disconnect {host}")
-
-    def reconnect(self, host: str) -> Fault | None:
-        return self.done(f"reconnect {host}")
+    def command(self, verb: HostVerb, host: str) -> Fault | None:
+        return self.done(f"{verb} {host}")
 
     def vms(self) -> dict[str, VMSeen]:
         on = PowerState.ON

@@ -8,7 +8,7 @@ import pytest
 
 from backends.vcsim_inventory import PlacedVM, template_of, write_inventory
 from backends.vcsim_process import Vcsim
-from backends.vsphere_session import NewVM, Session
+from backends.vsphere_session import HostVerb, NewVM, Session
 from vmsim.objects import HostSpec, HostState, PowerState
 
 pytestmark = [pytest.mark.vcsim, pytest.mark.timeout(900)]  # the first one may build vcsim
@@ -140,10 +140,10 @@ def test_a_loaded_host_enters_and_leaves_maintenance(session: Session) -> None:
     session.create(NewVM("new/vm", "esx-5", 1, 64))
     refused = session.power_on("new/vm")
 
-    assert session.exit_maintenance("esx-5") is None
+    assert session.command(HostVerb.EXIT_MAINTENANCE, "esx-5") is None
     assert refused is not None and refused.name == "InvalidState"
     assert session.power_on("new/vm") is None
-    assert session.enter_maintenance("esx-2") is None
+    assert session.command(HostVerb.ENTER_MAINTENANCE, "esx-2") is None
     assert session.hosts()["esx-2"].in_maintenance
 
 

@@ -15,7 +15,7 @@ from pyVmomi import vim
 from backends.vcsim_process import Vcsim, find
 from backends.vsphere_endpoint import Endpoint
 from backends.vsphere_reads import from_inventory_name, to_inventory_name
-from backends.vsphere_session import NewVM, Session, TaskRef
+from backends.vsphere_session import HostVerb, NewVM, Session, TaskRef
 from vmsim.actions import Verb
 from vmsim.objects import PowerState
 from vmsim.problems import BadInput, Unreachable
@@ -273,19 +273,19 @@ class TestWithVcsim:
     ) -> None:
         session.create(NewVM("ns/a", HERE, 1, 64))
 
-        assert session.enter_maintenance(HERE) is None
+        assert session.command(HostVerb.ENTER_MAINTENANCE, HERE) is None
         refused = session.power_on("ns/a")
         seen = session.hosts()[HERE].in_maintenance
-        assert session.exit_maintenance(HERE) is None
+        assert session.command(HostVerb.EXIT_MAINTENANCE, HERE) is None
 
         assert refused is not None and refused.name == "InvalidState"
         assert seen is True
         assert session.power_on("ns/a") is None
 
     def test_a_disconnected_host_is_seen_so_until_it_is_reconnected(self, session: Session) -> None:
-        assert session.disconnect(HERE) is None
+        assert session.command(HostVerb.DISCONNECT, HERE) is None
         assert session.hosts()[HERE].connected is False
-        assert session.reconnect(HERE) is None
+        assert session.command(HostVerb.RECONNECT, HERE) is None
         assert session.hosts()[HERE].connected is True
 
     def test_what_would_kill_vcsim_is_refused_before_the_call(self, session: Session) -> None:
@@ -310,7 +310,7 @@ class TestWithVcsim:
             session.power_on("ns/zz"),
             session.relocate("ns/a", "esx-zz"),
             session.create(NewVM("ns/b", "esx-zz", 1, 64)),
-            session.enter_maintenance("esx-zz"),
+            session.command(HostVerb.ENTER_MAINTENANCE, "esx-zz"),
         ]
 
         assert [fault and fault.name for fault in faults] == ["NotFound"] * 4
@@ -351,7 +351,7 @@ class TestWithVcsim:
         with Session.connect(simulator.endpoint) as ended:
             ended._content.sessionManager.Logout()
 
-            for call in (ended.vms, lambda: ended.enter_maintenance(HERE)):
+            for call in (ended.vms, lambda: ended.command(HostVerb.ENTER_MAINTENANCE, HERE)):
                 with pytest.raises(Unreachable, match="ended our session"):
                     call()
 
