@@ -1,6 +1,7 @@
 """Hosts as Nodes, and the writes that leave the loop."""
 
 import threading
+import time
 
 import pytest
 
@@ -54,6 +55,19 @@ def test_outbox_does_only_the_newest_of_a_key_that_waits() -> None:
     gate.set()
     assert outbox.drained(5)
     assert done == ["new"]
+    outbox.close()
+
+
+def test_outbox_wakes_a_worker_and_not_only_who_waits_for_the_end() -> None:
+    outbox, gate, done = Outbox(1), threading.Event(), threading.Event()
+    outbox.put("slow", lambda: gate.wait(5))
+    for waits in (lambda: outbox.drained(5), outbox._work):  # the worker comes last
+        threading.Thread(target=waits, daemon=True).start()
+        time.sleep(0.05)
+    outbox.put("quick", done.set)
+    assert done.wait(2)
+    gate.set()
+    assert outbox.drained(5)
     outbox.close()
 
 

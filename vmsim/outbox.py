@@ -46,7 +46,7 @@ class Outbox:
         (from another thread) with the key, the job's answer and its refusal."""
         with self._changed:
             self._waiting[key] = _Waiting(job, finished)
-            self._changed.notify()
+            self._changed.notify_all()  # one alone might wake somebody in `drained`, and no worker
 
     def holds(self, key: str) -> bool:
         """Whether a job of the key waits or runs."""

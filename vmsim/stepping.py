@@ -38,7 +38,8 @@ class Steps:
         self._supervisor = supervisor
         self._outbox = Outbox(1)
         self._stopped = threading.Event()
-        self._answered = ""
+        self._heard = ""
+        self._said: dict[str, Any] = {}
 
     def __enter__(self) -> "Steps":
         threading.Thread(target=self._watch, daemon=True).start()
@@ -55,21 +56,21 @@ class Steps:
                     self._supervisor.do(partial(self._step, raw["data"]["ask"]))
 
     def _step(self, text: str) -> None:
-        """Answer the request, once; one that cannot be read is answered with its error."""
-        if text == self._answered:
+        """Answer what is asked. Who asks again was impatient: the clock is moved once for an `id`,
+        and where it stood then is said again. What cannot be read is answered with its error."""
+        if text == self._heard:
             return
-        self._answered = text
-        body = {"data": {"said": json.dumps(self._said(text))}}
-        job = partial(self._kube.patch, f"{CONFIG_MAPS}/{NAME}", body)
-        self._outbox.put(NAME, job, _refused)
-
-    def _said(self, text: str) -> dict[str, Any]:
+        self._heard = text
         try:
             ask = json.loads(text)
-            step = partial(self._supervisor.step, float(ask["until"]), bool(ask["whole"]))
-            return {"id": ask["id"], "now": step(list(ask["touched"]))}
+            if ask["id"] != self._said.get("id"):
+                step = partial(self._supervisor.step, float(ask["until"]), bool(ask["whole"]))
+                self._said = {"id": ask["id"], "now": step(list(ask["touched"]))}
         except (ValueError, TypeError, KeyError) as error:
-            return {"id": "", "error": repr(error)}
+            self._said = {"id": "", "error": repr(error)}
+        body = {"data": {"said": json.dumps(self._said)}}
+        job = partial(self._kube.patch, f"{CONFIG_MAPS}/{NAME}", body)
+        self._outbox.put(NAME, job, _refused)
 
 
 def _refused(name: str, answer: Any, refusal: Exception | None) -> None:
