@@ -14,6 +14,7 @@ from typing import Protocol
 from backends.vsphere_reads import Shown, VMSeen
 from backends.vsphere_session import HostVerb, NewVM, TaskRef
 from vmsim.actions import Fault, Task, Verb
+from vmsim.objects import Hardware
 from vmsim.ports import Believed, HostCommand, Sighting
 from vmsim.problems import Unreachable
 
@@ -86,8 +87,8 @@ class VSphereEffects:
     def _carry_out(self, task: Task) -> Fault | None:
         session = self._session
         if task.verb is Verb.CREATE:
-            size = (task.cpus, task.memory_mib)
-            return session.create(NewVM(task.vm, task.host, *size, datastore=task.datastore))
+            assert task.hardware is not None, "a creation says of what"
+            return session.create(NewVM(task.vm, task.host, task.hardware, task.datastore))
         if task.verb in (Verb.MIGRATE, Verb.RELOCATE):
             return session.relocate(task.vm, task.host)
         if task.verb is Verb.POWER_ON and task.source != task.host:
@@ -133,8 +134,10 @@ def _differences(vm: Believed, real: VMSeen) -> list[str]:
     pairs = {
         "host": (vm.host, real.host),
         "power": (vm.power, real.power),
-        "vCPUs": (vm.cpus, real.cpus),
-        "MiB of memory": (vm.memory_mib, real.memory_mib),
+        **{
+            name: (getattr(vm.hardware, name), getattr(real.hardware, name))
+            for name in Hardware.__slots__
+        },
     }
     return [
         f"{vm.key}: {what} is {ours} in the model, {theirs} on the API"

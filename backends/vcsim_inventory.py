@@ -20,7 +20,7 @@ from backends.building import cache_dir
 from backends.vcsim_process import Program, Vcsim, find
 from backends.vsphere_reads import to_inventory_name
 from backends.vsphere_session import NewVM, Session
-from vmsim.objects import HostSpec, HostState
+from vmsim.objects import Hardware, HostSpec, HostState
 from vmsim.problems import Unreachable
 
 Properties = dict[str, str]  # property path to its <val> element
@@ -62,7 +62,7 @@ def template_of(program: Program | None = None) -> Template:
         return Template(**json.loads(path.read_text()))
     with Vcsim(program).start(extra_args=MODEL) as simulator, _logged_in(simulator) as session:
         host = min(session.hosts())
-        if fault := session.create(NewVM("vmsim/template", host, 1, 4)):
+        if fault := session.create(NewVM("vmsim/template", host, Hardware(1, 4))):
             raise Unreachable(f"{program}: no VM could be created for the template: {fault}")
         template = _parse(session.inventory_xml())
     temporary = path.with_suffix(f".{os.getpid()}")

@@ -19,7 +19,7 @@ from pyVmomi import vmodl as typed_vmodl
 from pyVmomi.SoapAdapter import SoapResponseDeserializer
 
 from backends.vsphere_endpoint import Endpoint, reaching
-from vmsim.objects import PowerState
+from vmsim.objects import BIOS, Hardware, PowerState
 from vmsim.ports import HostShown, VMShown
 from vmsim.problems import Unreachable
 
@@ -31,6 +31,11 @@ VM_PATHS = (
     "runtime.connectionState",
     "config.hardware.numCPU",
     "config.hardware.memoryMB",
+    "config.cpuAllocation.reservation",
+    "config.cpuAllocation.limit",
+    "config.memoryAllocation.reservation",
+    "config.memoryAllocation.limit",
+    "config.firmware",
     "config.instanceUuid",
     "config.uuid",
     "guest.ipAddress",
@@ -55,6 +60,7 @@ _POWER = {
     "poweredOff": PowerState.OFF,
     "suspended": PowerState.SUSPENDED,
 }
+UNLIMITED = "-1"
 XMLNS = "{urn:vim25}"
 Read = tuple[str, dict[str, str]]
 Shown = tuple[Mapping[str, HostShown], Mapping[str, VMShown]]
@@ -121,8 +127,7 @@ class VMSeen:
     host: str
     power: PowerState
     connected: bool
-    cpus: int
-    memory_mib: int
+    hardware: Hardware
     instance_uuid: str
     bios_uuid: str
     ip: str
@@ -284,12 +289,28 @@ def vm_seen(read: Read, host_names: Mapping[str, str]) -> VMSeen:
         host=host_names.get(values.get("runtime.host", ""), ""),
         power=_POWER[values["runtime.powerState"]],
         connected=values["runtime.connectionState"] == "connected",
-        cpus=int(values.get("config.hardware.numCPU", 0)),
-        memory_mib=int(values.get("config.hardware.memoryMB", 0)),
+        hardware=_hardware(values),
         instance_uuid=values.get("config.instanceUuid", ""),
         bios_uuid=values.get("config.uuid", ""),
         ip=values.get("guest.ipAddress", ""),
     )
+
+
+def _hardware(values: Mapping[str, str]) -> Hardware:
+    """The hardware of what was read with VM_PATHS; what the server left out is at its default."""
+    return Hardware(
+        cpus=int(values.get("config.hardware.numCPU", 0)),
+        memory_mib=int(values.get("config.hardware.memoryMB", 0)),
+        cpu_reservation_mhz=int(values.get("config.cpuAllocation.reservation", 0)),
+        memory_reservation_mib=int(values.get("config.memoryAllocation.reservation", 0)),
+        cpu_limit_mhz=_limit(values.get("config.cpuAllocation.limit", UNLIMITED)),
+        memory_limit_mib=_limit(values.get("config.memoryAllocation.limit", UNLIMITED)),
+        firmware=values.get("config.firmware", BIOS),
+    )
+
+
+def _limit(word: str) -> int | None:
+    return None if word == UNLIMITED else int(word)
 
 
 def shown(hosts: Sequence[Read], vms: Sequence[Read]) -> Shown:

@@ -35,6 +35,7 @@ from backends.vsphere_reads import (
     vm_seen,
 )
 from vmsim.actions import Fault, Verb
+from vmsim.objects import Hardware
 from vmsim.problems import Unreachable
 
 TaskRef = NewType("TaskRef", str)
@@ -49,8 +50,7 @@ class NewVM:
 
     key: str
     host: str
-    cpus: int
-    memory_mib: int
+    hardware: Hardware
     datastore: str = ""
     instance_uuid: str = ""
     bios_uuid: str = ""
@@ -207,15 +207,12 @@ class Session:
         store = new.datastore or next(iter(names), "")
         if store not in names:
             return Fault("NoCompatibleHost", f"{new.host} does not mount {store or 'a datastore'}")
-        spec = vim.vm.ConfigSpec(
-            name=to_inventory_name(new.key),
-            numCPUs=new.cpus,
-            memoryMB=new.memory_mib,
-            guestId="otherGuest64",
-            files=vim.vm.FileInfo(vmPathName=f"[{store}]"),
-            instanceUuid=new.instance_uuid or None,
-            uuid=new.bios_uuid or None,
-        )
+        spec = _config(new.hardware)
+        spec.name = to_inventory_name(new.key)
+        spec.guestId = "otherGuest64"
+        spec.files = vim.vm.FileInfo(vmPathName=f"[{store}]")
+        spec.instanceUuid = new.instance_uuid or None
+        spec.uuid = new.bios_uuid or None
         pool = vim.ResourcePool(place.pool, self._stub)
         host = vim.HostSystem(place.host, self._stub)
         started = self._start(lambda: self._vm_folder.CreateVM_Task(spec, pool, host))
@@ -380,3 +377,19 @@ class Session:
     def read(self, kind: Any, paths: Sequence[str]) -> list[Read]:
         """These properties of all objects of the datacenter of a kind."""
         return self._collector.below(self._datacenter, kind, paths)
+
+
+def _config(hardware: Hardware) -> Any:
+    """The hardware as vSphere is asked for it."""
+    return vim.vm.ConfigSpec(
+        numCPUs=hardware.cpus,
+        memoryMB=hardware.memory_mib,
+        cpuAllocation=_share(hardware.cpu_reservation_mhz, hardware.cpu_limit_mhz),
+        memoryAllocation=_share(hardware.memory_reservation_mib, hardware.memory_limit_mib),
+        firmware=hardware.firmware,
+    )
+
+
+def _share(reservation: int, limit: int | None) -> Any:
+    unlimited = -1 if limit is None else limit
+    return vim.ResourceAllocationInfo(reservation=reservation, limit=unlimited)

@@ -17,6 +17,7 @@ import vmsim
 from features.words import WORDS, Timeouts, Words
 from vmsim import documents
 from vmsim.kinds import kinds
+from vmsim.objects import Hardware
 from vmsim.ports import Believed
 
 SHIPPED = Path(vmsim.__file__).parent / "_scenarios"
@@ -151,10 +152,11 @@ class User(ABC):
         """Whether the VM reports powered on, and a host really runs it."""
         return self.power(name) == self.words.power["powered on"] and self.runs_anywhere(name)
 
-    def hardware(self, name: str) -> list[int]:
-        """CPUs and MiB of memory that the host gives the VM."""
+    def hardware(self, name: str) -> Hardware:
+        """What the host gives the VM."""
         held = self.held(name)
-        return [] if held is None else [held.cpus, held.memory_mib]
+        assert held is not None, f"no host has VM {name}"
+        return held.hardware
 
     def during(self, holds: Callable[[], bool], for_s: float) -> bool:
         """Let `for_s` pass; the answer is whether `holds` all the time."""
@@ -168,12 +170,16 @@ class User(ABC):
         """Make the image of the example again."""
         self.apply(yaml.safe_dump(self._image()))
 
-    def copy_image(self, name: str, display: str = "", ready: bool = True) -> None:
+    def copy_image(
+        self, name: str, display: str = "", *, firmware: str = "", ready: bool = True
+    ) -> None:
         """Make an image like that of the example."""
         image = self._image()
         image["metadata"]["name"] = name
         field = "name" if "name" in image["status"] else "imageName"
         image["status"][field] = display or name
+        if firmware:
+            image["status"]["firmware"] = firmware
         if not ready:
             image["status"] |= {"imageSupported": False, "conditions": [_NOT_READY]}
         self.apply(yaml.safe_dump(image))

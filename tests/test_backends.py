@@ -40,7 +40,7 @@ def test_inventory_that_somebody_changed_is_an_error(tmp_path: Path) -> None:
     from backends.vcsim_inventory import PlacedVM, write_inventory
     from backends.vcsim_process import Vcsim
     from backends.vsphere_session import Session
-    from vmsim.objects import HostSpec, PowerState
+    from vmsim.objects import Hardware, HostSpec, PowerState
     from vmsim.ports import Believed
 
     hosts = [HostSpec(f"esx-{n}", "c", "z", 8, 2400, 65536) for n in (1, 2)]
@@ -53,8 +53,8 @@ def test_inventory_that_somebody_changed_is_an_error(tmp_path: Path) -> None:
     ):
         lines = VSphereEffects(session).compare(
             [
-                Believed("ns/moved", "esx-1", PowerState.ON, 1, 1024),
-                Believed("ns/gone", "esx-1", PowerState.ON, 1, 1024),
+                Believed("ns/moved", "esx-1", PowerState.ON, Hardware(1, 1024)),
+                Believed("ns/gone", "esx-1", PowerState.ON, Hardware(1, 1024)),
             ]
         )
 

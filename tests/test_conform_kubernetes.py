@@ -27,7 +27,7 @@ from vmsim.cli import app
 from vmsim.conformance import kubernetes_target, targets
 from vmsim.conformance.session import Session
 from vmsim.conformance.verify import verify
-from vmsim.objects import PowerState
+from vmsim.objects import Hardware, PowerState
 from vmsim.problems import Unreachable
 
 GROUP = "/apis/vmoperator.vmware.com"
@@ -301,7 +301,7 @@ def test_warning_is_read_from_its_header() -> None:
 
 def _on_vsphere(**changes: Any) -> dict[str, VMSeen]:
     values = {"key": "ns/db", "moref": "vm-1", "host": "esx-1", "power": PowerState.ON,
-              "connected": True, "cpus": 2, "memory_mib": 4096, "instance_uuid": "",
+              "connected": True, "hardware": Hardware(2, 4096), "instance_uuid": "",
               "bios_uuid": "", "ip": ""} | changes  # fmt: skip
     return {values["key"]: VMSeen(**values)}
 

@@ -46,7 +46,7 @@ class Bench:
         self.ended: list[tuple[float, str, str]] = []
 
     def start(self, verb: Verb, vm: str = "a", source: str = "x", host: str = "y") -> None:
-        task = Task(verb, vm, source, host, Cause.USER, cpus=2)
+        task = Task(verb, vm, source, host, Cause.USER)
         self.plant.start(task, self.note)
 
     def migrate(self, vm: str, source: str = "x", host: str = "y") -> None:

@@ -15,6 +15,7 @@ from vmsim.reconcile import (
     PAUSED,
     Next,
     Step,
+    firmware,
     next_step,
     requirement,
 )
@@ -226,3 +227,26 @@ def test_vm_paused_by_its_label_waits_whatever_is_wanted(who: str) -> None:
 def test_vm_that_is_to_live_on_is_let_go_while_it_runs() -> None:
     key = "vmoperator.vmware.com.protected/skip-delete-platform-resource"
     assert step(vm(deleting=True, annotations={key: ""}), READY) == "RemoveFinalizer"
+
+
+@pytest.mark.parametrize(
+    ("own", "of_image", "of_class", "expected"),
+    [
+        ({"firmware": "EFI"}, "bios", "bios", "efi"),
+        ({"firmware": "BIOS"}, "efi", "efi", "bios"),
+        ({}, "efi", "bios", "efi"),
+        ({}, "", "efi", "efi"),
+        ({}, "", "", "bios"),
+    ],
+)
+def test_firmware_is_that_of_the_vm_the_image_or_the_class(
+    own: dict[str, str], of_image: str, of_class: str, expected: str
+) -> None:
+    spec = VMSpec("small", "photon5", "gold", extra={"bootOptions": own})
+    assert firmware(VirtualMachine("ns/a", spec), of_image, of_class) == expected
+
+
+def test_limits_of_cpus_are_counted_in_mhz_and_none_is_none() -> None:
+    some = replace(BIG, cpu_limit_milli=1500, memory_limit_mib=6000)
+    assert (asked(vm(), some).cpu_limit_mhz, asked(vm(), some).memory_limit_mib) == (1502, 6000)
+    assert (asked(vm()).cpu_limit_mhz, asked(vm()).memory_limit_mib) == (None, None)

@@ -12,6 +12,7 @@ from backends.vsphere_session import Endpoint, HostVerb, NewVM, Session
 from tests.serving import Served
 from tests.test_serve import apply, condition, is_on, scenario
 from vmsim.loading import load
+from vmsim.objects import Hardware
 
 pytestmark = [pytest.mark.kube, pytest.mark.vcsim, pytest.mark.timeout(600)]
 
@@ -108,7 +109,7 @@ def test_host_that_is_disconnected_takes_no_vm_until_it_is_connected_again(
 
 
 def test_vm_of_somebody_else_is_told_of(served: Served, vsphere: Session) -> None:
-    assert vsphere.create(NewVM("guest", "esx-1", 1, 512)) is None
+    assert vsphere.create(NewVM("guest", "esx-1", Hardware(1, 512))) is None
     served.eventually(lambda: "guest is on the vSphere API and not ours" in served.log)
 
 

@@ -31,7 +31,7 @@ from features.vsphere.expected import rows
 from vmsim.actions import Fault
 from vmsim.conformance import suite, trial
 from vmsim.conformance.verdicts import Verdict
-from vmsim.objects import HostSpec
+from vmsim.objects import Hardware, HostSpec
 from vmsim.ports import Backend, Believed
 from vmsim.problems import BadInput, Unreachable
 
@@ -203,7 +203,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vcsim]:
 def test_session_reports_no_success_that_it_did_not_see(
     mishap: Mishap, kind: str, simulator: Vcsim
 ) -> None:
-    new = NewVM(f"ns/{mishap.name.lower()}-{kind}", "esx-1", 1, 1024)
+    new = NewVM(f"ns/{mishap.name.lower()}-{kind}", "esx-1", Hardware(1, 1024))
     with SoapProxy(simulator.endpoint, Odds(late_s=LATE_S)) as proxy:
         endpoint = replace(simulator.endpoint, url=proxy.url)
         with Session.connect(endpoint, PATIENCE_S) as session:

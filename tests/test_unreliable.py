@@ -17,13 +17,13 @@ from backends.vsphere_reads import VMSeen
 from backends.vsphere_session import HostVerb, NewVM, Session, TaskRef
 from vmsim.actions import Fault, Verb
 from vmsim.loading import load
-from vmsim.objects import HostSpec, PowerState
+from vmsim.objects import Hardware, HostSpec, PowerState
 from vmsim.ports import Backend, Believed
 from vmsim.problems import Unreachable
 from vmsim.running import How, Result, run
 
 ALWAYS = 1.0
-NEW = NewVM("ns/a", "esx-1", 1, 1024)
+NEW = NewVM("ns/a", "esx-1", Hardware(1, 1024))
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Recorder:
 
     def vms(self) -> dict[str, VMSeen]:
         on = PowerState.ON
-        return {"ns/a": VMSeen("ns/a", "vm-1", "esx-1", on, True, 1, 1024, "", "", "")}
+        return {"ns/a": VMSeen("ns/a", "vm-1", "esx-1", on, True, Hardware(1, 1024), "", "", "")}
 
     def done(self, call: str) -> None:
         self.calls.append(call)
@@ -105,7 +105,7 @@ def test_lost_read_is_unreachable_and_a_false_one_a_difference() -> None:
         Unreliable(Recorder(), Odds(reads={Mishap.LOST: ALWAYS})).vms()
 
     effects = VSphereEffects(Unreliable(Recorder(), Odds(reads={Mishap.LIE: ALWAYS})))
-    believed = [Believed("ns/a", "esx-1", PowerState.ON, 1, 1024)]
+    believed = [Believed("ns/a", "esx-1", PowerState.ON, Hardware(1, 1024))]
     assert effects.compare(believed) == [
         "ns/a: power is PoweredOn in the model, PoweredOff on the API"
     ]

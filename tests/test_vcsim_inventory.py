@@ -9,7 +9,7 @@ import pytest
 from backends.vcsim_inventory import PlacedVM, template_of, write_inventory
 from backends.vcsim_process import Vcsim
 from backends.vsphere_session import HostVerb, NewVM, Session
-from vmsim.objects import HostSpec, HostState, PowerState
+from vmsim.objects import Hardware, HostSpec, HostState, PowerState
 
 pytestmark = [pytest.mark.vcsim, pytest.mark.timeout(900)]  # the first one may build vcsim
 
@@ -78,7 +78,8 @@ def test_vms_are_where_and_what_was_given(session: Session) -> None:
     seen = session.vms()
 
     assert {
-        key: (vm.host, vm.power, vm.connected, vm.cpus, vm.memory_mib) for key, vm in seen.items()
+        key: (vm.host, vm.power, vm.connected, vm.hardware.cpus, vm.hardware.memory_mib)
+        for key, vm in seen.items()
     } == {
         "ns/on": ("esx-1", PowerState.ON, True, 4, 8192),
         "ns/off": ("esx-2", PowerState.OFF, True, 2, 2048),
@@ -110,7 +111,7 @@ def test_a_loaded_vm_goes_through_its_whole_life(session: Session) -> None:
 
 @pytest.mark.parametrize("name", ["esx-1", "esx-4", "esx-5"])
 def test_a_vm_is_created_on_every_host_of_every_cluster(session: Session, name: str) -> None:
-    assert session.create(NewVM("new/vm", name, 2, 512)) is None
+    assert session.create(NewVM("new/vm", name, Hardware(2, 512))) is None
 
     seen = session.vms()
     assert seen["new/vm"].host == name
@@ -119,7 +120,7 @@ def test_a_vm_is_created_on_every_host_of_every_cluster(session: Session, name: 
 
 def test_created_vms_go_through_their_whole_life_too(session: Session) -> None:
     steps = [
-        session.create(NewVM("new/vm", "esx-1", 2, 512)),
+        session.create(NewVM("new/vm", "esx-1", Hardware(2, 512))),
         session.power_on("new/vm"),
         session.relocate("new/vm", "esx-2"),
         session.power_off("new/vm"),
@@ -137,7 +138,7 @@ def test_a_move_to_a_host_without_the_vms_datastore_is_refused(session: Session)
 
 
 def test_a_loaded_host_enters_and_leaves_maintenance(session: Session) -> None:
-    session.create(NewVM("new/vm", "esx-5", 1, 64))
+    session.create(NewVM("new/vm", "esx-5", Hardware(1, 64)))
     refused = session.power_on("new/vm")
 
     assert session.command(HostVerb.EXIT_MAINTENANCE, "esx-5") is None

@@ -17,7 +17,7 @@ from backends.vsphere_endpoint import Endpoint
 from backends.vsphere_reads import from_inventory_name, to_inventory_name
 from backends.vsphere_session import HostVerb, NewVM, Session, TaskRef
 from vmsim.actions import Verb
-from vmsim.objects import PowerState
+from vmsim.objects import Hardware, PowerState
 from vmsim.problems import BadInput, Unreachable
 
 needs_vcsim = [pytest.mark.vcsim, pytest.mark.timeout(900)]  # the first one may build vcsim
@@ -195,21 +195,17 @@ class TestWithVcsim:
 
     def test_a_created_vm_is_seen_off_on_its_host_with_its_hardware(self, session: Session) -> None:
         instance, bios = (f"{digit}0000000-0000-4000-8000-000000000000" for digit in "12")
-        new = NewVM("ns/a.b", HERE, 3, 2048, instance_uuid=instance, bios_uuid=bios)
+        hardware = Hardware(3, 2048, 500, 512, 3000, None, "efi")
+        new = NewVM("ns/a.b", HERE, hardware, instance_uuid=instance, bios_uuid=bios)
 
         assert session.create(new) is None
 
         seen = session.vms()["ns/a.b"]
-        assert (seen.host, seen.power, seen.cpus, seen.memory_mib) == (
-            HERE,
-            PowerState.OFF,
-            3,
-            2048,
-        )
+        assert (seen.host, seen.power, seen.hardware) == (HERE, PowerState.OFF, hardware)
         assert (seen.instance_uuid, seen.bios_uuid) == (instance, bios)
 
     def test_power_states_are_read_as_they_change(self, session: Session) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
         states = []
         for verb in (Verb.POWER_ON, Verb.SUSPEND, Verb.POWER_ON, Verb.POWER_OFF):
             assert session.wait([session.submit(verb, "ns/a")]) == [None]
@@ -221,7 +217,7 @@ class TestWithVcsim:
     def test_a_running_vm_is_relocated_within_and_across_clusters(
         self, session: Session, host: str
     ) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
         session.power_on("ns/a")
 
         assert session.relocate("ns/a", host) is None
@@ -233,32 +229,32 @@ class TestWithVcsim:
         assert [c["name"] for c in clusters.values() if c["resourcePool"] == pool] == [host[:6]]
 
     def test_a_destroyed_vm_is_gone_and_its_name_free(self, session: Session) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
 
         assert session.destroy("ns/a") is None
 
         assert session.vms() == {}
-        assert session.create(NewVM("ns/a", HERE, 1, 64)) is None
+        assert session.create(NewVM("ns/a", HERE, Hardware(1, 64))) is None
 
     def test_a_vm_that_another_client_destroyed_leaves_its_name_free(
         self, session: Session
     ) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
         with Session.connect(session.endpoint) as other:
             assert other.destroy("ns/a") is None
 
-        assert session.create(NewVM("ns/a", HERE, 1, 64)) is None
+        assert session.create(NewVM("ns/a", HERE, Hardware(1, 64))) is None
 
     def test_a_vm_whose_destruction_failed_keeps_its_name(self, session: Session) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
         session.power_on("ns/a")
 
-        faults = [session.destroy("ns/a"), session.create(NewVM("ns/a", THERE, 1, 64))]
+        faults = [session.destroy("ns/a"), session.create(NewVM("ns/a", THERE, Hardware(1, 64)))]
 
         assert [fault and fault.name for fault in faults] == ["InvalidPowerState", "DuplicateName"]
 
     def test_a_wrong_power_state_is_the_fault_of_that_name(self, session: Session) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
 
         faults = [session.power_off("ns/a"), session.power_on("ns/a"), session.power_on("ns/a")]
 
@@ -271,7 +267,7 @@ class TestWithVcsim:
     def test_a_host_in_maintenance_powers_nothing_on_until_it_leaves(
         self, session: Session
     ) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
 
         assert session.command(HostVerb.ENTER_MAINTENANCE, HERE) is None
         refused = session.power_on("ns/a")
@@ -289,7 +285,7 @@ class TestWithVcsim:
         assert session.hosts()[HERE].connected is True
 
     def test_what_would_kill_vcsim_is_refused_before_the_call(self, session: Session) -> None:
-        fault = session.create(NewVM("ns/a", HERE, 1, 64, datastore="nowhere"))
+        fault = session.create(NewVM("ns/a", HERE, Hardware(1, 64), datastore="nowhere"))
 
         assert fault is not None and fault.name == "NoCompatibleHost"
         assert session.vms() == {}
@@ -297,19 +293,19 @@ class TestWithVcsim:
     def test_a_second_vm_of_one_name_is_refused_also_by_a_new_session(
         self, session: Session, simulator: Vcsim
     ) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
 
         with Session.connect(simulator.endpoint) as other:
-            fault = other.create(NewVM("ns/a", THERE, 1, 64))
+            fault = other.create(NewVM("ns/a", THERE, Hardware(1, 64)))
 
         assert fault is not None and fault.name == "DuplicateName"
 
     def test_unknown_names_are_not_found(self, session: Session) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
         faults = [
             session.power_on("ns/zz"),
             session.relocate("ns/a", "esx-zz"),
-            session.create(NewVM("ns/b", "esx-zz", 1, 64)),
+            session.create(NewVM("ns/b", "esx-zz", Hardware(1, 64))),
             session.command(HostVerb.ENTER_MAINTENANCE, "esx-zz"),
         ]
 
@@ -320,7 +316,7 @@ class TestWithVcsim:
     ) -> None:
         assert session.vms() == {}
         with Session.connect(simulator.endpoint) as other:
-            other.create(NewVM("ns/a", HERE, 1, 64))
+            other.create(NewVM("ns/a", HERE, Hardware(1, 64)))
             assert session.power_on("ns/a") is None
             other.power_off("ns/a")
             other.destroy("ns/a")
@@ -332,7 +328,7 @@ class TestWithVcsim:
     def test_a_vm_that_somebody_else_deleted_cannot_be_relocated(
         self, session: Session, simulator: Vcsim
     ) -> None:
-        session.create(NewVM("ns/a", HERE, 1, 64))
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
         with Session.connect(simulator.endpoint) as other:
             other.destroy("ns/a")
 
@@ -359,7 +355,7 @@ class TestWithVcsim:
         self, session: Session
     ) -> None:
         keys = [f"ns/v{number}" for number in range(30)]
-        started = [session.submit_create(NewVM(key, HERE, 1, 64)) for key in keys]
+        started = [session.submit_create(NewVM(key, HERE, Hardware(1, 64))) for key in keys]
         assert session.wait(started) == [None] * 30
         session.power_on(keys[3])
 
@@ -373,7 +369,7 @@ class TestWithVcsim:
         self, session: Session, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         keys = {f"ns/v{number}" for number in range(7)}
-        session.wait([session.submit_create(NewVM(key, HERE, 1, 64)) for key in keys])
+        session.wait([session.submit_create(NewVM(key, HERE, Hardware(1, 64))) for key in keys])
         monkeypatch.setattr("backends.vsphere_reads.PAGE", 3)
 
         assert set(session.vms()) == keys
@@ -424,7 +420,7 @@ class TestWithVcsim:
             Vcsim(find()).start(extra_args=options) as slow,
             Session.connect(slow.endpoint) as session,
         ):
-            task = session.submit_create(NewVM("ns/a", HERE, 1, 64))
+            task = session.submit_create(NewVM("ns/a", HERE, Hardware(1, 64)))
 
             (fault,) = session.wait([task], timeout_s=0.2)
 

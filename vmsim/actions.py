@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from vmsim.objects import PowerState
+from vmsim.objects import Hardware, PowerState
 
 
 class Verb(StrEnum):
@@ -58,7 +58,7 @@ class PowerOffMode(StrEnum):
 class Task(msgspec.Struct, gc=False):
     """`verb` on VM `vm`, from `source` (where the VM is, '' when it is new) to `host`.
 
-    `cpus`, `memory_mib` and `datastore` describe the VM for a hypervisor that must create it;
+    `hardware` and `datastore` describe the VM for a hypervisor that must create it; `memory_mib`,
     `class_name` and `devices` tell how it migrates. `from_datastore` is where its disks are when
     they move as well, else ''. `report` is what was measured: there once a migration is over.
     `mode` is how a power-off or a restart goes about it; `lasts_s` is how long the task takes when
@@ -70,7 +70,7 @@ class Task(msgspec.Struct, gc=False):
     source: str
     host: str
     cause: Cause
-    cpus: int = 0
+    hardware: Hardware | None = None
     memory_mib: int = 0
     datastore: str = ""
     class_name: str = ""

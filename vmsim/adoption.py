@@ -16,7 +16,7 @@ from vmsim.guests import serial_of
 from vmsim.objects import HostState, PowerState, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.ports import VMShown
-from vmsim.requirement import belonging
+from vmsim.requirement import belonging, hardware
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,9 @@ def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Tas
     guest.host, guest.zone = host.name, host.zone
     guest.connected = inventory.states[row] is not HostState.DOWN
     fleet.residents[row][known.key] = guest
-    size = (requirement.cpus, requirement.memory_mib)
-    tasks = [Task(Verb.CREATE, known.key, "", host.name, Cause.USER, *size, datastore)]
+    made = Task(Verb.CREATE, known.key, "", host.name, Cause.USER, hardware(requirement))
+    made.datastore = datastore
+    tasks = [made]
     if known.power is PowerState.ON:
         inventory.claim(guest.shape.needs, row)
         guest.claim = row
@@ -84,5 +85,5 @@ def adopt(fleet: Fleet, known: Remembered, requirement: Requirement) -> list[Tas
         guest.generation = host.cpu_generation
         guest.ip = known.ip
         fleet.number(guest, serial_of(known.ip))
-        tasks.append(Task(Verb.POWER_ON, known.key, host.name, host.name, Cause.USER, *size))
+        tasks.append(Task(Verb.POWER_ON, known.key, host.name, host.name, Cause.USER))
     return tasks

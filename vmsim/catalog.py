@@ -38,6 +38,7 @@ class ImageSeen:
     provider: str = ""
     ready: bool = True
     reason: str = ""
+    firmware: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,7 @@ def _image_seen(manifest: Manifest) -> ImageSeen:
         display_name=str(status.get("name") or status.get("imageName") or ""),
         provider=provider or next(_owners(manifest, "ContentLibraryProvider"), ""),
         ready=not failing,
+        firmware=str(status.get("firmware") or ""),
         reason=str(failing[0].get("reason") or "") if failing else "",
     )
 

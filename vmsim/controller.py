@@ -19,7 +19,7 @@ from vmsim.editions import Edition
 from vmsim.objects import ON, ZONE_LABEL, Condition, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.ports import Hypervisor
-from vmsim.prerequisites import prerequisites, unmet
+from vmsim.prerequisites import named_image, prerequisites, unmet
 from vmsim.reconcile import (
     CREATE,
     REMOVE_FINALIZER,
@@ -27,6 +27,8 @@ from vmsim.reconcile import (
     WAIT_FOR_IP,
     Next,
     Step,
+    boot_firmware,
+    firmware,
     lifetime_s,
     next_step,
     policy_words,
@@ -103,7 +105,8 @@ class Surroundings:
         spec = vm.spec
         lowest_mhz, asked = self._lowest_mhz(), (policy_words(vm), lifetime_s(vm), vm.zone)
         names = (vm.namespace, spec.class_name, spec.storage_class)
-        whole = (names, asked, lowest_mhz, spec.min_hardware_version)
+        image = (spec.image_name, boot_firmware(vm))
+        whole = (names, asked, image, lowest_mhz, spec.min_hardware_version)
         known = self._requirements.get(whole)
         if known is None:
             vm_class = self.api.catalog.vm_class(vm.namespace, spec.class_name)
@@ -115,6 +118,9 @@ class Surroundings:
                 datastores=self._storage.get(spec.storage_class, ()),
                 lowest_mhz=lowest_mhz,
             )
+            found = named_image(vm, self.api.catalog)
+            of_image = found.firmware if found is not None else ""
+            known = replace(known, firmware=firmware(vm, of_image, vm_class.firmware))
             self._requirements[whole] = known
         return known
 

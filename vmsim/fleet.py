@@ -12,12 +12,24 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vmsim.actions import ABSENT, MIGRATE, USER, Cause, Fault, Observed, PowerOffMode, Task, Verb
+from vmsim.actions import (
+    ABSENT,
+    CREATE,
+    MIGRATE,
+    USER,
+    Cause,
+    Fault,
+    Observed,
+    PowerOffMode,
+    Task,
+    Verb,
+)
 from vmsim.guests import GuestTimes, address
 from vmsim.inventory import Inventory
 from vmsim.objects import DOWN, OFF, ON, SUSPENDED, HostSpec
 from vmsim.placement import Placer, Requirement, Shape, summary
 from vmsim.ports import Believed, Changed, Plant
+from vmsim.requirement import hardware
 from vmsim.trace import Trace
 
 EVENTS = {
@@ -107,13 +119,7 @@ class Fleet:
     def existing(self) -> list[Believed]:
         """Every VM that exists, for comparison with a backend's inventory."""
         return [
-            Believed(
-                guest.key,
-                guest.host,
-                guest.power,
-                guest.requirement.cpus,
-                guest.requirement.memory_mib,
-            )
+            Believed(guest.key, guest.host, guest.power, hardware(guest.requirement))
             for guest in self.guests.values()
             if guest.exists
         ]
@@ -160,9 +166,11 @@ class Fleet:
     def _describe(self, guest: Guest, task: Task, row: int) -> None:
         """Tell in the task what the VM is like, and on which datastore it is to lie."""
         requirement, destination = guest.requirement, self.inventory.hosts[row]
-        task.cpus, task.memory_mib = requirement.cpus, requirement.memory_mib
         task.datastore = datastore_on(destination, requirement)
-        if task.verb is MIGRATE:
+        if task.verb is CREATE:
+            task.hardware = hardware(requirement)
+        elif task.verb is MIGRATE:
+            task.memory_mib = requirement.memory_mib
             task.class_name, task.devices = requirement.class_name, requirement.devices
             if requirement.datastores and not task.datastore:
                 task.from_datastore = requirement.datastores[0]

@@ -288,7 +288,8 @@ def _capital(word: str) -> str:
 
 def to_class(manifest: Manifest, edition: str) -> VMClass:
     """The VMClass of a parsed manifest: reservations of 0 if it has none, and a limit
-    of 0 or none at all is None, unlimited (C-04).
+    of 0 or none at all is None, unlimited (C-04). Of the configuration that it may bring only the
+    firmware counts; its own hardware goes before the rest (C-11).
 
     A DirectPath I/O device is named `0x10de:0x1eb8`, with `:label` after it if it has a custom
     label, since such a device fits only hosts that carry the label.
@@ -308,6 +309,7 @@ def to_class(manifest: Manifest, edition: str) -> VMClass:
         cpu_limit_milli=cpu_milli(limits.get("cpu") or 0) or None,
         memory_limit_mib=memory_mib(limits.get("memory") or 0) or None,
         devices=_devices(_given(hardware.get("devices"))),
+        firmware=str(_given(spec.get("configSpec")).get("firmware") or ""),
     )
 
 

@@ -37,6 +37,9 @@ class HostState(StrEnum):
     REMOVED = "Removed"
 
 
+BIOS = "bios"
+"""The firmware of a VM for which nobody names another; vSphere's default."""
+
 UP, DOWN = HostState.UP, HostState.DOWN
 
 
@@ -70,7 +73,8 @@ class VMClass:
     """Virtual hardware: what a VM of this class has, reserves and may use (C-03, C-04, C-08).
 
     Reservations and limits are in MHz and MiB after `manifests` resolved them; a limit of None
-    is unlimited. `devices` counts units by device name.
+    is unlimited. `devices` counts units by device name. `firmware` is that of the configuration
+    that the class brings, or ''.
     """
 
     name: str
@@ -84,6 +88,23 @@ class VMClass:
     devices: Mapping[str, int] = field(default_factory=dict)
     min_cpu_generation: int = 0
     min_hardware_version: int = 0
+    firmware: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a hypervisor gives a VM, in MHz and MiB; a limit of None is unlimited.
+
+    `firmware` is vSphere's word, `bios` or `efi`.
+    """
+
+    cpus: int
+    memory_mib: int
+    cpu_reservation_mhz: int = 0
+    memory_reservation_mib: int = 0
+    cpu_limit_mhz: int | None = None
+    memory_limit_mib: int | None = None
+    firmware: str = BIOS
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import simpy
 from vmsim.actions import Fault, Observed, PowerOffMode, Task
 from vmsim.durations import Durations
 from vmsim.faults import FaultInjector
-from vmsim.objects import HostSpec, PowerState
+from vmsim.objects import Hardware, HostSpec, PowerState
 from vmsim.placement import Requirement
 from vmsim.vmotion import VMotion
 
@@ -142,8 +142,7 @@ class Believed:
     key: str
     host: str
     power: PowerState
-    cpus: int
-    memory_mib: int
+    hardware: Hardware
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,20 +123,32 @@ def _class_2026(vm: VirtualMachine, catalog: PrerequisiteCatalog[ImageT]) -> tup
 
 
 def _image_2026(vm: VirtualMachine, catalog: PrerequisiteCatalog[ImageT]) -> tuple[str, str]:
-    """I-06; a reference without a kind is looked up by name, as `spec.imageName` is."""
-    name, reference = vm.spec.image_name, vm.spec.extra.get("image")
-    kind = str(reference.get("kind") or "") if isinstance(reference, Mapping) else ""
+    """I-06."""
+    name, kind = vm.spec.image_name, _image_kind(vm)
     if not name:
         return "NotSet", ""
     if kind and kind not in IMAGE_KINDS:
         return "UnknownKind", kind
-    found = catalog.image_object(vm.namespace, name, kind) if kind else None
-    image = found or (None if kind else catalog.image(vm.namespace, name))
+    image = named_image(vm, catalog)
     if image is None:
         return "NotFound", f'{kind or IMAGE_KINDS[0]}.{GROUP} "{name}" not found'
     if not image.ready:
         return image.reason or "NotReady", "VirtualMachineImage is not ready"
     return "", ""
+
+
+def named_image(vm: VirtualMachine, catalog: PrerequisiteCatalog[ImageT]) -> ImageT | None:
+    """The image that the VM names; a reference without a kind is looked up by name, as
+    `spec.imageName` is."""
+    name, kind = vm.spec.image_name, _image_kind(vm)
+    if kind:
+        return catalog.image_object(vm.namespace, name, kind)
+    return catalog.image(vm.namespace, name)
+
+
+def _image_kind(vm: VirtualMachine) -> str:
+    reference = vm.spec.extra.get("image")
+    return str(reference.get("kind") or "") if isinstance(reference, Mapping) else ""
 
 
 def _storage_2026(vm: VirtualMachine, catalog: PrerequisiteCatalog[ImageT]) -> tuple[str, str]:

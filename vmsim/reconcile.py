@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from vmsim.actions import Observed
 from vmsim.editions import Edition
-from vmsim.objects import OFF, ON, PAUSED_LABEL, SUSPENDED, VirtualMachine, VMClass
+from vmsim.objects import BIOS, OFF, ON, PAUSED_LABEL, SUSPENDED, VirtualMachine, VMClass
 from vmsim.placement import Requirement
 from vmsim.quantities import duration_s
 
@@ -139,22 +139,42 @@ def requirement(
     """What the VM asks of a host (C-03, C-04, C-08, Z-01, Z-08).
 
     `zones` are those of its namespace and `datastores` those of its storage class (empty: any).
-    `lowest_mhz` is the slowest core clock of all hosts, by which CPU requests become MHz.
+    `lowest_mhz` is the slowest core clock of all hosts, by which requests and limits of CPUs
+    become MHz.
     """
+    limit_milli, limit_mib = vm_class.cpu_limit_milli, vm_class.memory_limit_mib
     return Requirement(
         cpus=vm_class.cpus,
         memory_mib=vm_class.memory_mib,
-        cpu_reservation_mhz=-(-vm_class.cpu_reservation_milli * lowest_mhz // 1000),
+        cpu_reservation_mhz=_in_mhz(vm_class.cpu_reservation_milli, lowest_mhz),
         memory_reservation_mib=vm_class.memory_reservation_mib,
         devices=tuple(vm_class.devices.items()),
         zones=(vm.zone,) if vm.zone else zones,
         datastores=datastores,
+        cpu_limit_mhz=None if limit_milli is None else _in_mhz(limit_milli, lowest_mhz),
+        memory_limit_mib=limit_mib,
         min_hardware_version=max(vm.spec.min_hardware_version, vm_class.min_hardware_version),
         min_cpu_generation=vm_class.min_cpu_generation,
         policies=policy_words(vm),
         class_name=vm_class.name,
         lifetime_s=lifetime_s(vm),
     )
+
+
+def _in_mhz(milli: int, lowest_mhz: int) -> int:
+    """Thousandths of a CPU in MHz, rounded up (C-04)."""
+    return -(-milli * lowest_mhz // 1000)
+
+
+def firmware(vm: VirtualMachine, of_image: str, of_class: str) -> str:
+    """The firmware of the VM: its own, that of its image, or that of its class (C-11, C-15)."""
+    return boot_firmware(vm) or of_image or of_class or BIOS
+
+
+def boot_firmware(vm: VirtualMachine) -> str:
+    """The firmware of the VM's boot options in vSphere's word, or ''."""
+    options = vm.spec.extra.get("bootOptions")
+    return str(options.get("firmware") or "").lower() if options else ""
 
 
 def lifetime_s(vm: VirtualMachine) -> float:

@@ -19,6 +19,7 @@ from vmsim.inventory import (
     Inventory,
     Needs,
 )
+from vmsim.objects import BIOS, Hardware
 
 LIFETIME_CLASSES = 4
 LIFETIME_BELOW_S = (3_600, 36_000, 360_000)  # upper ends of all classes but the last (LAVA, 2024)
@@ -34,6 +35,7 @@ class Requirement:
     are the compute policies of the VM; no filter reads them, the cluster role does. `rules` are
     the rules of which the VM is a member. `lifetime_s` is how long it is expected to be there
     (0: not known). `pool` is the resource pool that must admit it ('': the root), or None.
+    Limits (None: unlimited) and `firmware` matter to the hypervisor only.
     """
 
     cpus: int
@@ -44,6 +46,9 @@ class Requirement:
     zones: tuple[str, ...] = ()
     cluster: str = ""
     datastores: tuple[str, ...] = ()
+    cpu_limit_mhz: int | None = None
+    memory_limit_mib: int | None = None
+    firmware: str = BIOS
     min_hardware_version: int = 0
     min_cpu_generation: int = 0
     only_host: str = ""
@@ -75,7 +80,14 @@ class Requirement:
         return 1 + sum(1 for below_s in LIFETIME_BELOW_S if self.lifetime_s >= below_s)
 
 
+_of_hardware = attrgetter(*(each.name for each in fields(Hardware)))
 _fields = attrgetter(*(each.name for each in fields(Requirement) if each.init))
+
+
+@lru_cache(maxsize=4096)
+def hardware(requirement: Requirement) -> Hardware:
+    """What a hypervisor gives such a VM."""
+    return Hardware(*_of_hardware(requirement))
 
 
 @lru_cache(maxsize=4096)

@@ -34,11 +34,12 @@ BEGUN = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A host that a case declares; `spare`: it joins later."""
+    """A host that a case declares; `spare`: it joins later, `mhz` 0: of any clock."""
 
     zone: str
     cores: int
     memory: str
+    mhz: int = 0
     devices: Mapping[str, int] = field(default_factory=dict)
     spare: bool = False
 
@@ -179,6 +180,7 @@ def zone(raw: Mapping[str, Any]) -> str:
 def _fits(spec: HostSpec, one: Wanted) -> bool:
     size = (spec.zone, spec.cpu_cores, spec.memory_mib)
     same = size == (one.zone, one.cores, memory_mib(one.memory))
+    same = same and one.mhz in (0, spec.cpu_mhz)
     return same and dict(spec.devices) == dict(one.devices)
 
 

@@ -29,6 +29,8 @@ VGPU, DEVICE = "grid_a100-8c", "0x10de:0x1eb8"
 HOSTS: dict[str, list[dict[str, Any]]] = {
     "zone-1": [
         {"name": "plain-{}", "count": 6},
+        {"name": "slow-{}", "count": 1, "mhz": 2000},
+        {"name": "fast-{}", "count": 1, "mhz": 3000},
         {"name": "vgpu-{}", "count": 3, "devices": {VGPU: 1}},
         {"name": "device-{}", "count": 2, "devices": {DEVICE: 1}},
         {"name": "tiny-{}", "count": 2, "memory": "2Gi"},

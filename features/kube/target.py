@@ -27,7 +27,7 @@ from vmsim.crds import resource_path
 from vmsim.kinds import Kind, kinds
 from vmsim.kube import Denial
 from vmsim.mirror import version_of
-from vmsim.objects import HostState, PowerState
+from vmsim.objects import Hardware, HostState, PowerState
 from vmsim.ports import Believed
 from vmsim.problems import BadInput
 
@@ -181,10 +181,10 @@ class KubeTarget(User):
         host = self.node(name)
         if power is PowerState.ON and self.host_state(host) in OFF:
             power = PowerState.OFF
-        return Believed(f"{NAMESPACE}/{name}", host, power, 0, 0)
+        return Believed(f"{NAMESPACE}/{name}", host, power, Hardware(0, 0))
 
-    def hardware(self, name: str) -> list[int]:
-        """CPUs and MiB of memory that the host gives the VM."""
+    def hardware(self, name: str) -> Hardware:
+        """What the host gives the VM."""
         if self.cluster.inventory is None:
             raise NotTestable("the API does not tell what hardware a VM has on its host")
         return User.hardware(self, name)
@@ -376,7 +376,7 @@ class KubeTarget(User):
         if seen is None:
             return None
         host = host_of(seen.host, self.cluster.hosts.names)
-        return Believed(f"{NAMESPACE}/{name}", host, seen.power, seen.cpus, seen.memory_mib)
+        return Believed(f"{NAMESPACE}/{name}", host, seen.power, seen.hardware)
 
     def _real_key(self, name: str) -> str:
         return f"{self._real(NAMESPACE)}/{name}"

@@ -123,7 +123,9 @@ MUTANTS = (
         "The inventory of the hosts shows a VM with other memory after it moved.",
         ("S-03",),
         edit(
-            f"{FLEET}.existing", "guest.requirement.memory_mib", "guest.requirement.memory_mib + 4"
+            f"{FLEET}.existing",
+            "hardware(guest.requirement)",
+            "hardware(replace(guest.requirement, memory_mib=guest.requirement.memory_mib + 4))",
         ),
     ),
     Mutant(

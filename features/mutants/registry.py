@@ -1,6 +1,17 @@
 """Every mutant there is, by the part that is at fault."""
 
-from features.mutants import Mutant, api, bounds, cluster, editions, life, plant, updates, vmrole
+from features.mutants import (
+    Mutant,
+    api,
+    bounds,
+    cluster,
+    editions,
+    hardware,
+    life,
+    plant,
+    updates,
+    vmrole,
+)
 
 MUTANTS: tuple[Mutant, ...] = (
     *updates.MUTANTS,
@@ -9,6 +20,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *editions.MUTANTS,
     *vmrole.MUTANTS,
     *cluster.MUTANTS,
+    *hardware.MUTANTS,
     *life.MUTANTS,
     *plant.MUTANTS,
 )

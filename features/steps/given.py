@@ -30,6 +30,11 @@ def _host_with_memory(target: Target, name: str, memory: str) -> None:
     target.declare_host(name, memory=memory)
 
 
+@given(phrase('host "{name:q}" with cores of {mhz:d} MHz'))
+def _host_with_clock(target: Target, name: str, mhz: int) -> None:
+    target.declare_host(name, mhz=mhz)
+
+
 @given(phrase('hosts {names:qs} with device "{device:q}"'))
 def _hosts_with_device(target: Target, names: list[str], device: str) -> None:
     for name in names:
@@ -72,6 +77,20 @@ def _zones(target: Target, name: str, zones: list[str]) -> None:
 @given(phrase('class "{name:q}" with {cpus:d} CPUs and {memory} of memory'))
 def _class(target: Target, name: str, cpus: int, memory: str) -> None:
     target.apply_class(name, {"cpus": cpus, "memory": memory})
+
+
+@given(phrase('class "{name:q}" that requests {requests} of {limits}'))
+def _class_with_policies(target: Target, name: str, requests: str, limits: str) -> None:
+    fields = target.fields(f"resources: {{requests: {requests}, limits: {limits}}}")
+    target.apply_class(name, {"cpus": 2, "memory": "4Gi"}, policies=fields)
+    assert not target.answer.reasons, target.answer.reasons
+
+
+@given(phrase('class "{name:q}" that brings configuration {fields}'))
+def _class_with_configuration(target: Target, name: str, fields: str) -> None:
+    given = target.fields(f"configSpec: {fields}")
+    target.apply_class(name, {"cpus": 2, "memory": "4Gi"}, **given)
+    assert not target.answer.reasons, target.answer.reasons
 
 
 @given(phrase('class "{name:q}" with device "{device:q}"'))
@@ -311,6 +330,12 @@ def _missing(target: Target, kind: str, name: str) -> None:
 @given(phrase('image "{name:q}" with display name "{display:q}"'))
 def _named_image(target: Target, name: str, display: str) -> None:
     target.copy_image(name, display)
+    assert not target.answer.reasons, target.answer.reasons
+
+
+@given(phrase('image "{name:q}" with firmware "{firmware:q}"'))
+def _image_with_firmware(target: Target, name: str, firmware: str) -> None:
+    target.copy_image(name, firmware=firmware)
     assert not target.answer.reasons, target.answer.reasons
 
 

@@ -211,8 +211,33 @@ def _has_address(target: Target, name: str, limit: float) -> None:
 
 @then(phrase('VM "{name:q}" has {cpus:d} CPUs and {memory_mib:d} MiB of memory'))
 def _has_hardware(target: Target, name: str, cpus: int, memory_mib: int) -> None:
-    assert target.held(name) is not None, f"no host has VM {name}"
-    assert target.hardware(name) == [cpus, memory_mib]
+    found = target.hardware(name)
+    assert (found.cpus, found.memory_mib) == (cpus, memory_mib)
+
+
+@then(phrase('VM "{name:q}" reserves {mhz:d} MHz and {memory_mib:d} MiB within {limit:time}'))
+def _reserves(target: Target, name: str, mhz: int, memory_mib: int, limit: float) -> None:
+    assert target.until(lambda: target.held(name) is not None, limit), f"no host has VM {name}"
+    found = target.hardware(name)
+    assert (found.cpu_reservation_mhz, found.memory_reservation_mib) == (mhz, memory_mib)
+
+
+@then(phrase('VM "{name:q}" may use {mhz:d} MHz and {memory_mib:d} MiB'))
+def _is_limited(target: Target, name: str, mhz: int, memory_mib: int) -> None:
+    found = target.hardware(name)
+    assert (found.cpu_limit_mhz, found.memory_limit_mib) == (mhz, memory_mib)
+
+
+@then(phrase('VM "{name:q}" may use all that there is'))
+def _is_unlimited(target: Target, name: str) -> None:
+    found = target.hardware(name)
+    assert (found.cpu_limit_mhz, found.memory_limit_mib) == (None, None)
+
+
+@then(phrase('VM "{name:q}" boots by "{firmware:q}" within {limit:time}'))
+def _boots_by(target: Target, name: str, firmware: str, limit: float) -> None:
+    assert target.until(lambda: target.held(name) is not None, limit), f"no host has VM {name}"
+    assert target.hardware(name).firmware == firmware
 
 
 @then(phrase('the Node of VM "{name:q}" is the host that holds it'))

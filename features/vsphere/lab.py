@@ -20,7 +20,7 @@ from backends.vcsim_inventory import template_of, write_inventory
 from backends.vcsim_process import Program, Vcsim
 from backends.vsphere_endpoint import Endpoint, as_fault, open_stub, reaching
 from backends.vsphere_session import NewVM, Session
-from vmsim.objects import HostSpec
+from vmsim.objects import Hardware, HostSpec
 from vmsim.problems import Unreachable
 
 vim: Any = typed_vim  # the published types are partial, so Any at this border
@@ -63,7 +63,7 @@ class Lab:
 
     def made(self, name: str, host: str, *, cpus: int = 1, memory_mib: int = 1024) -> Any:
         """A new VM, powered off, on that host."""
-        fault = self.session.create(NewVM(_key(name), host, cpus, memory_mib))
+        fault = self.session.create(NewVM(_key(name), host, Hardware(cpus, memory_mib)))
         assert fault is None, f"the VM cannot be made: {fault}"
         return self.vm(name)
 

@@ -16,6 +16,8 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+from vmsim.objects import Hardware
+
 FORMAT = 1
 SECRET_KEY = re.compile(
     r"(?i)^(password|passwd|token|bearertoken|authorization|cookie|"
@@ -264,11 +266,14 @@ def spoken(value: Any) -> Any:
 
 FIELDS: tuple[set[str], ...] = (
     {"reasons", "warnings"},
-    {"key", "host", "power", "cpus", "memory_mib"},
+    {"key", "host", "power", "hardware"},
+    {each.name for each in fields(Hardware)},
     {"running_s", "maintenance_s"},
     {"power", "node", "vm_class", "image", "storage_class"},
 )
 
 
 def _word(name: str, value: Any) -> Any:
-    return SimpleNamespace(value=value) if name == "power" and isinstance(value, str) else value
+    if name == "power" and isinstance(value, str):
+        return SimpleNamespace(value=value)
+    return spoken(value)
