@@ -1,6 +1,6 @@
 """Who starts a Kubernetes API server, keeps it running, and stops it?
 
-`KubeProcess` is one kubeone process with its data folder: certificates, kubeconfigs and the store.
+`KubeProcess` is one process with its data folder: certificates, kubeconfigs and the store.
 The folder keeps its port, so that a kubeconfig stays good over restarts. The process ends when its
 owner ends, however that happens, because it watches its standard input. `revive` starts it again
 when something killed it; nothing that was stored is lost by that.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from backends.kube_api import KubeApi
+from backends.kube_files import pair, prepare
 from backends.kube_program import Program, find
 from vmsim.problems import BadInput, Problem, Unreachable
 
@@ -79,7 +80,9 @@ class KubeProcess:
 
     def _take_folder(self) -> None:
         """One owner at a time: two stores on one folder would spoil it."""
-        self._lock = (self.folder / "lock").open("w")
+        path = self.folder / "lock"
+        path.touch(mode=0o600)
+        self._lock = path.open("w")
         deadline = time.monotonic() + 10.0
         while True:
             try:
@@ -99,16 +102,19 @@ class KubeProcess:
             if self._wanted_port in (0, kept):
                 return kept
         port = self._wanted_port or _free_port()
+        path.touch(mode=0o600)
         path.write_text(f"{port}\n")
         return port
 
     def _launch(self) -> None:
         port = self._port()
-        log_path = self.folder / "kubeone.log"
+        prepare(self.folder, port)
+        store = f"https://127.0.0.1:{_free_port()}"
+        log_path = self.folder / "api-server.log"
         descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as log:
             self._process = subprocess.Popen(
-                [str(self.program.path), str(self.folder), str(port), "--v=0"],
+                [*self.program.command, str(self.folder), store, *_flags(self.folder, port, store)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -127,8 +133,6 @@ class KubeProcess:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
-        if not self.kubeconfig.exists():
-            return False
         try:
             with KubeApi(self.kubeconfig) as api:
                 return api.is_ready()
@@ -153,6 +157,36 @@ class KubeProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _flags(folder: Path, port: int, store: str) -> list[str]:
+    """The API server's: certificates verified both ways, RBAC, and no admission plugin that needs
+    a controller which does not run here."""
+    server, client = pair(folder, "server"), pair(folder, "etcd-client")
+    authority, accounts = pair(folder, "ca").certificate, pair(folder, "accounts").key
+    return [
+        f"--etcd-servers={store}",
+        f"--etcd-cafile={authority}",
+        f"--etcd-certfile={client.certificate}",
+        f"--etcd-keyfile={client.key}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={port}",
+        "--endpoint-reconciler-type=none",
+        f"--cert-dir={server.folder}",
+        f"--tls-cert-file={server.certificate}",
+        f"--tls-private-key-file={server.key}",
+        f"--client-ca-file={authority}",
+        "--anonymous-auth=false",
+        "--authorization-mode=RBAC",
+        "--profiling=false",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-key-file={accounts}",
+        f"--service-account-signing-key-file={accounts}",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
+        "--v=0",
+    ]
 
 
 def _free_port() -> int:

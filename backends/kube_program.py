@@ -1,8 +1,9 @@
 """Where does a Kubernetes API server come from, when there is no cluster and no container?
 
-`find()` returns a `Program`, tried in this order: VMSIM_KUBEONE, a build in the cache, a build of
-the Go sources that lie beside this file. The build takes minutes of processor time once; its name
-carries the digest of the sources and of itself, so a changed source or a damaged file is not used.
+`find()` returns a `Program`, tried in this order: VMSIM_KUBEONE, etcd and kube-apiserver in the
+folder KUBEBUILDER_ASSETS or on PATH, a build in the cache, a build of the Go sources that lie
+beside this file. The build takes minutes of processor time once; its name carries the digest of
+the sources and of itself, so a changed source or a damaged file is not used.
 `kubectl()` is that of KUBEBUILDER_ASSETS or of PATH, or built from the same module.
 """
 
@@ -12,32 +13,37 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backends.building import Recipe, built, cache_dir, found
+from backends.building import Recipe, built, cache_dir, found, last_line, run
 from vmsim.problems import Unreachable
 
 SOURCES = Path(__file__).parent / "kubeone"
 KUBECTL = "k8s.io/kubernetes/cmd/kubectl"
-_VERSION = re.compile(r"^(?:require|\s)\s*k8s\.io/kubernetes (v\S+)$", re.MULTILINE)
+KUBERNETES, ETCD = "k8s.io/kubernetes", "go.etcd.io/etcd/server/v3"
+_NUMBER = re.compile(r"\bv?(\d+\.\d+\.\d+\S*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A kubeone binary, and the version of Kubernetes in it."""
+    """How to run an API server with its store: what a command line begins with, which takes
+    kubeone's words after that; and which version of what is in it, as far as that is known."""
 
-    path: Path
-    version: str
+    command: tuple[str, ...]
+    versions: Mapping[str, str]
 
     def __str__(self) -> str:
-        return f"{self.path} (kube-apiserver {self.version})"
+        versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
+        return f"{' '.join(self.command)} ({versions or 'of unknown versions'})"
 
 
-def version() -> str:
-    """The pinned version of Kubernetes."""
-    match = _VERSION.search((SOURCES / "go.mod").read_text())
-    assert match, "go.mod requires k8s.io/kubernetes"
+def version(module: str = KUBERNETES) -> str:
+    """The pinned version of a module of the Go sources."""
+    pattern = rf"^(?:require|\s)\s*{re.escape(module)} (v\S+)$"
+    match = re.search(pattern, (SOURCES / "go.mod").read_text(), re.MULTILINE)
+    assert match, f"go.mod requires {module}"
     return match.group(1)
 
 
@@ -55,24 +61,45 @@ def find(*, build: bool = True) -> Program:
     if given := os.environ.get("VMSIM_KUBEONE"):
         if not os.access(given, os.X_OK):
             raise Unreachable(f"VMSIM_KUBEONE={given} is not an executable file.")
-        return Program(Path(given), "unknown")
+        return Program((given,), {})
+    if there := _there("etcd", "kube-apiserver"):
+        versions = {Path(path).name: _version_of(path) for path in there}
+        return Program((sys.executable, "-m", "backends.kube_pair", *there), versions)
     recipe = _recipe("kubeone", ".")
     path = found(recipe) or (built(recipe) if build else None)
     if path is None:
         raise Unreachable(f"no kubeone in {cache_dir()}: `make kube` builds it once.")
-    return Program(path, version())
+    return Program((str(path),), {"etcd": version(ETCD), "kube-apiserver": version()})
 
 
 def kubectl(*, build: bool = True) -> Path:
     """kubectl of KUBEBUILDER_ASSETS or PATH, or one of the pinned version, built if need be."""
-    for folders in (os.environ.get("KUBEBUILDER_ASSETS"), None):
-        if folders != "" and (path := shutil.which("kubectl", path=folders)):
-            return Path(path)
+    if there := _there("kubectl"):
+        return Path(there[0])
     recipe = _recipe("kubectl", KUBECTL)
     kept = found(recipe) or (built(recipe) if build else None)
     if kept is None:
         raise Unreachable("no kubectl on PATH: `make kube` builds one once.")
     return kept
+
+
+def _there(*names: str) -> tuple[str, ...]:
+    """These programs, all of KUBEBUILDER_ASSETS or all of PATH; () when neither has them all."""
+    for folders in (os.environ.get("KUBEBUILDER_ASSETS"), None):
+        if folders != "":
+            paths = (shutil.which(name, path=folders) for name in names)
+            if all(there := tuple(path or "" for path in paths)):
+                return there
+    return ()
+
+
+def _version_of(path: str) -> str:
+    """What the program says of itself: `Kubernetes v1.36.3`, `etcd Version: 3.6.8`."""
+    done = run([path, "--version"], {}, None, 30.0)
+    match = _NUMBER.search(done.stdout)
+    if match is None:
+        raise Unreachable(f"{path} --version tells none: {last_line(done)}")
+    return f"v{match.group(1)}"
 
 
 def _recipe(name: str, package: str) -> Recipe:

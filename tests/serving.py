@@ -68,8 +68,8 @@ class Served:
             process.send_signal(signal.SIGINT)
         return process.wait(30)
 
-    def kubeone(self) -> int:
-        """The process of the API server."""
+    def api_server(self) -> int:
+        """The process of the API server and its store."""
         assert self._process is not None
         return _child_of(self._process.pid)
 
@@ -123,13 +123,13 @@ class Served:
 
 
 def _child_of(pid: int) -> int:
-    """The kubeone that belongs to the process."""
-    for status in Path("/proc").glob("[0-9]*/stat"):
+    """The API server that belongs to the process."""
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            text = status.read_text()
+            status, words = (folder / "stat").read_text(), (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        name, _, rest = text.rpartition(")")
-        if "kubeone" in name and int(rest.split()[1]) == pid:
-            return int(status.parent.name)
-    raise AssertionError("no kubeone runs")
+        is_child = int(status.rpartition(")")[2].split()[1]) == pid
+        if is_child and (b"kubeone" in words or b"kube_pair" in words):
+            return int(folder.name)
+    raise AssertionError("no API server runs")

@@ -36,14 +36,37 @@ def test_named_server_is_taken_before_the_one_that_was_built(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built = kept(place, "kubeone")
-    assert kube_program.find(build=False).path == built
+    assert kube_program.find(build=False).command == (str(built),)
 
     named = program_at(place / "named")
     monkeypatch.setenv("VMSIM_KUBEONE", str(named))
-    assert kube_program.find(build=False).path == named
+    assert kube_program.find(build=False).command == (str(named),)
 
     monkeypatch.setenv("VMSIM_KUBEONE", "/nowhere")
     with pytest.raises(Unreachable, match="VMSIM_KUBEONE=/nowhere"):
+        kube_program.find(build=False)
+
+
+def test_etcd_and_server_of_the_machine_are_taken_together_before_a_build(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, assets = kept(place, "kubeone"), place / "assets"
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
+    etcd = program_at(assets / "etcd", "#!/bin/sh\necho etcd Version: 3.6.8\necho Git SHA: no\n")
+    assert kube_program.find(build=False).command == (str(built),)
+
+    server = program_at(assets / "kube-apiserver", "#!/bin/sh\necho Kubernetes v1.36.3\n")
+    there = kube_program.find(build=False)
+    assert there.command[-3:] == ("backends.kube_pair", str(etcd), str(server))
+    assert there.versions == {"etcd": "v3.6.8", "kube-apiserver": "v1.36.3"}
+    assert str(there).endswith("(etcd v3.6.8, kube-apiserver v1.36.3)")
+
+    monkeypatch.delenv("KUBEBUILDER_ASSETS")
+    monkeypatch.setenv("PATH", str(assets))
+    assert kube_program.find(build=False) == there
+
+    program_at(server, "#!/bin/sh\necho no such flag >&2\n")
+    with pytest.raises(Unreachable, match="kube-apiserver --version tells none: no such flag"):
         kube_program.find(build=False)
 
 
@@ -85,5 +108,5 @@ def test_build_is_asked_of_go_with_the_version_in_it(place: Path) -> None:
     assert words[-1] == "."
     about = "k8s.io/component-base/version.gitVersion"
     assert f"{about}={kube_program.version()}" in words
-    assert found.path.read_text() == "built\n"
+    assert Path(*found.command).read_text() == "built\n"
     assert kube_program.find(build=False) == found

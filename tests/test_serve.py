@@ -304,6 +304,8 @@ def test_restart_is_asked_for_with_now(head: Served) -> None:
 
 
 def test_vm_goes_with_its_owner(head: Served) -> None:
+    if "kube_pair" in head.log:
+        pytest.skip("no garbage collector comes with this etcd and kube-apiserver")
     head.kubectl("create", "configmap", "owner", "-n", "demo")
     owner = head.json("configmap", "owner", "-n", "demo")["metadata"]
     raw = yaml.safe_load(manifest("owned"))
@@ -326,7 +328,7 @@ def test_unprivileged_user_cannot_write_status_of_nodes(head: Served) -> None:
 
 def test_api_server_that_is_killed_comes_back_and_nothing_is_lost(head: Served) -> None:
     apply(head, "survivor")
-    os.kill(head.kubeone(), signal.SIGKILL)
+    os.kill(head.api_server(), signal.SIGKILL)
     head.eventually(lambda: "was started again" in head.log, 60)
     head.eventually(lambda: is_on(head, "survivor"))
     apply(head, "newcomer")

@@ -8,9 +8,9 @@ could; whoever serves carries it out.
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,7 +90,8 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
         vms = install(server.admin, plan, say)
         chosen = enter(opened(backend.value, list(plan.all_hosts), resumes=True))
         serves = str(server.admin.get("/version")["gitVersion"])
-        chosen = replace(chosen, versions={**chosen.versions, "kube-apiserver": serves})
+        versions = {**chosen.versions, **server.versions, "kube-apiserver": serves}
+        chosen = replace(chosen, versions=versions)
         sink = enter((folder / "trace.jsonl").open("wb"))
         how = Serving(speed or 1.0, sink, server.keep_alive, stepped=not speed)
         supervisor = Supervisor(plan, chosen, server.kube, how)
@@ -120,14 +121,15 @@ def _about(edition: str, backend: str, speed: float) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """An API server: for the controller, for the set-up, what keeps it alive, and where it can
-    reach us, if it can."""
+    """An API server: for the controller, for the set-up, what keeps it alive, where it can reach
+    us, if it can, and what is known of its parts."""
 
     kube: Kube
     admin: Kube
     keep_alive: Callable[[], bool]
     place: "Place | None"
     ours: bool = True
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -137,6 +139,7 @@ def _own_server(folder: Path, port: int) -> Iterator[_Server]:
 
     try:
         from backends.kube_api import KubeApi
+        from backends.kube_files import pair
         from backends.kube_process import KubeProcess
         from backends.kube_webhook import Place
     except ImportError:
@@ -149,9 +152,9 @@ def _own_server(folder: Path, port: int) -> Iterator[_Server]:
         _remember(process.kubeconfig)
         say(f"{process.program} listens on {api.url}")
         print(f"export KUBECONFIG={process.kubeconfig.resolve()}", flush=True)
-        pki = folder / "pki"
-        place = Place("127.0.0.1", pki / "ca.crt", pki / "webhook.crt", pki / "webhook.key")
-        yield _Server(api, admin, process.revive, place)
+        ours, authority = pair(folder, "webhook"), pair(folder, "ca").certificate
+        place = Place("127.0.0.1", authority, ours.certificate, ours.key)
+        yield _Server(api, admin, process.revive, place, versions=process.program.versions)
 
 
 @contextmanager

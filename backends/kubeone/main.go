@@ -1,10 +1,10 @@
 // Can a user type kubectl at something, without a container runtime?
 //
 // kubeone is etcd, kube-apiserver and two of kube-controller-manager's controllers in one process:
-// namespaces are emptied when they are deleted, and owner references are followed. It listens on
-// loopback only, signs its own certificates, and writes a kubeconfig per user into its data folder.
+// namespaces are emptied when they are deleted, and owner references are followed. Certificates and
+// the controllers' kubeconfig lie in the data folder; whoever starts kubeone has put them there.
 //
-// usage: kubeone <data-dir> <port> [more kube-apiserver flags]
+// usage: kubeone <data-dir> <etcd-url> <kube-apiserver flags>
 //
 // It ends when its standard input ends, so that it never outlives the process that started it.
 package main
@@ -13,12 +13,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -32,78 +30,53 @@ const etcdReadyTimeout = 60 * time.Second
 
 func main() {
 	if len(os.Args) < 3 {
-		fail(fmt.Errorf("usage: kubeone <data-dir> <port> [more kube-apiserver flags]"))
+		fail(fmt.Errorf("usage: kubeone <data-dir> <etcd-url> <kube-apiserver flags>"))
 	}
-	dir, port := os.Args[1], os.Args[2]
-	if _, err := strconv.Atoi(port); err != nil {
-		fail(fmt.Errorf("%s is no port: %w", port, err))
-	}
-	files, err := prepare(dir, port)
-	check(err)
-	etcd, etcdURL, err := startEtcd(dir, files)
+	dir := os.Args[1]
+	etcd, err := startEtcd(dir, os.Args[2])
 	check(err)
 	go endWithParent()
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
-	go runControllers(ctx, files.adminConfig)
+	go runControllers(ctx, filepath.Join(dir, "kubeconfig"))
 	server := app.NewAPIServerCommand()
-	server.SetArgs(append(flags(port, etcdURL, files), os.Args[3:]...))
+	server.SetArgs(os.Args[3:])
 	code := cli.Run(server)
 	etcd.Close()
 	os.Exit(code)
 }
 
-// flags are the API server's: certificates verified both ways, RBAC, and no admission plugin that
-// needs a controller which does not run here.
-func flags(port, etcdURL string, files files) []string {
-	return []string{
-		"--etcd-servers=" + etcdURL,
-		"--etcd-cafile=" + files.ca.cert, "--etcd-certfile=" + files.etcdClient.cert,
-		"--etcd-keyfile=" + files.etcdClient.key,
-		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=" + port,
-		"--endpoint-reconciler-type=none", "--cert-dir=" + filepath.Dir(files.server.cert),
-		"--tls-cert-file=" + files.server.cert, "--tls-private-key-file=" + files.server.key,
-		"--client-ca-file=" + files.ca.cert, "--anonymous-auth=false",
-		"--authorization-mode=RBAC", "--profiling=false",
-		"--service-account-issuer=https://kubernetes.default.svc",
-		"--service-account-key-file=" + files.accounts, "--service-account-signing-key-file=" + files.accounts,
-		"--service-cluster-ip-range=10.0.0.0/24",
-		"--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
-	}
-}
-
 // startEtcd runs a store of one member whose clients must show a certificate of our authority.
-func startEtcd(dir string, files files) (*embed.Etcd, string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func startEtcd(dir, clients string) (*embed.Etcd, error) {
+	client, err := url.Parse(clients)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	client := url.URL{Scheme: "https", Host: listener.Addr().String()}
-	listener.Close()
+	pki := filepath.Join(dir, "pki")
 	cfg := embed.NewConfig()
 	cfg.Dir = filepath.Join(dir, "etcd")
 	cfg.LogLevel = "error"
 	// What a killed process wrote is safe in the kernel; only a crash of the machine loses it.
 	cfg.UnsafeNoFsync = true
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = "periodic", "10m"
-	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
 	cfg.ListenPeerUrls = nil // there is no peer
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
 	cfg.ClientTLSInfo = transport.TLSInfo{
-		CertFile: files.server.cert, KeyFile: files.server.key,
-		TrustedCAFile: files.ca.cert, ClientCertAuth: true,
+		CertFile: filepath.Join(pki, "server.crt"), KeyFile: filepath.Join(pki, "server.key"),
+		TrustedCAFile: filepath.Join(pki, "ca.crt"), ClientCertAuth: true,
 	}
 	etcd, err := embed.StartEtcd(cfg)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	select {
 	case <-etcd.Server.ReadyNotify():
-		return etcd, client.String(), nil
+		return etcd, nil
 	case err := <-etcd.Err():
-		return nil, "", err
+		return nil, err
 	case <-time.After(etcdReadyTimeout):
-		return nil, "", fmt.Errorf("etcd is not ready after %s", etcdReadyTimeout)
+		return nil, fmt.Errorf("etcd is not ready after %s", etcdReadyTimeout)
 	}
 }
 
