@@ -9,7 +9,6 @@ visits what is not settled, and what changed without the controller being told.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from operator import attrgetter
 
 import simpy
 
@@ -40,8 +39,6 @@ from vmsim.trace import Trace
 from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
 
 HARD = PowerOffMode.HARD
-FIELDS = ("phase", "power_state", "host", "zone", "ip")
-reported = attrgetter(*FIELDS)
 STEPS_PER_VISIT = 16  # a VM takes at most five steps at once; more is a defect, not a wait
 
 CREATING, POWER_CHANGE, DELETING, WAITING_FOR_IP, OTHER = 100, 99, 98, 97, -1
@@ -156,6 +153,8 @@ class Controller:
         self._failure: dict[str, Fault] = {}
         self._said: dict[str, str] = {}
         self._visited = ""
+        # Polling that would find nothing new and take no time is left out.
+        self._polls = not retry.watch or bool(retry.pace.visit_s)
         self._requests: Mapping[Next, Callable[[str], None]] = {
             Next.ADD_FINALIZER: self._add_finalizer,
             Next.CREATE: self._create,
@@ -223,7 +222,7 @@ class Controller:
         elif step is WAIT_FOR_IP:
             self._queue.forget(key)
             self._failure.pop(key, None)
-            if not self._told_of_everything:
+            if self._polls:
                 self._queue.add_after(key, self._retry.ip_requeue_s)
 
     def _add_finalizer(self, key: str) -> None:
@@ -296,14 +295,7 @@ class Controller:
         """Patch what changed of the status (T-13)."""
         old = vm.status
         new = report(vm, seen, conditions, self._failure.get(vm.key), self._edition)
-        data: dict[str, object] = {}
-        for name, value, before in zip(FIELDS, reported(new), reported(old), strict=True):
-            if value != before:
-                setattr(old, name, value)
-                data[name] = value
-        said = renew(old, new.conditions, self._env.now)
-        if said:
-            data["conditions"] = said
+        data = renew(old, new, self._env.now)
         if seen.exists and not old.unique_id:
             old.unique_id = data["unique_id"] = f"vm-{int(vm.uid[:8], 16)}"
         if seen.restarted != old.last_restart:
@@ -319,11 +311,6 @@ class Controller:
         if reason and self._said.get(key) != text:
             self._said[key] = text
             self._trace.write("vm", "Event", key, {"reason": reason, "message": message})
-
-    @property
-    def _told_of_everything(self) -> bool:
-        """Whether polling would find nothing new and take no time: then it is left out."""
-        return self._retry.watch and not self._retry.pace.visit_s
 
     def _vm_changed(self, key: str, requested: bool) -> None:
         if key == self._visited:

@@ -6,6 +6,7 @@ conditions, as the edition spells them. Clauses T-01 to T-06, Q-15, Z-07.
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from vmsim.actions import Fault, Observed
 from vmsim.editions import Edition
@@ -57,19 +58,42 @@ def _reconcile_ready(vm: VirtualMachine) -> dict[str, Condition]:
     return {RECONCILE_READY: Condition(RECONCILE_READY, "True", "VirtualMachineReconcileRunning")}
 
 
-def renew(status: VMStatus, found: Mapping[str, Condition], now_s: float) -> dict[str, list[str]]:
-    """Put into `status` what `found` says anew, with its time; the answer is that, in words."""
-    kept = status.conditions
-    if found is kept:
-        return {}
-    if not kept:
-        status.conditions, status.since_s = found, dict.fromkeys(found, now_s)
-        return _words(found)
-    new = {kind: condition for kind, condition in found.items() if condition != kept.get(kind)}
-    turned = [kind for kind in new if kind not in kept or new[kind].status != kept[kind].status]
-    status.since_s = {**status.since_s, **dict.fromkeys(turned, now_s)}
-    status.conditions = found if kept.keys() <= found.keys() else {**kept, **new}
-    return _words(new)
+def renew(status: VMStatus, new: VMStatus, now_s: float) -> dict[str, Any]:
+    """Put into `status` what `new` says anew, at second `now_s`; the answer is that, by field."""
+    said: dict[str, Any] = {}
+    if new.phase != status.phase:
+        status.phase = said["phase"] = new.phase
+    if new.power_state != status.power_state:
+        status.power_state = said["power_state"] = new.power_state
+    if new.host != status.host:
+        status.host = said["host"] = new.host
+    if new.zone != status.zone:
+        status.zone = said["zone"] = new.zone
+    if new.ip != status.ip:
+        status.ip = said["ip"] = new.ip
+    if new.conditions is not status.conditions:
+        words = _renew_conditions(status, new.conditions, now_s)
+        if words:
+            said["conditions"] = words
+    return said
+
+
+def _renew_conditions(
+    status: VMStatus, found: Mapping[str, Condition], now_s: float
+) -> dict[str, list[str]]:
+    """As `renew`; a condition of which `found` does not speak stays."""
+    kept, words, turned = status.conditions, {}, {}
+    for kind, one in found.items():
+        before = kept.get(kind)
+        if one is before or one == before:
+            continue
+        words[kind] = [one.status, one.reason, one.message]
+        if before is None or one.status != before.status:
+            turned[kind] = now_s
+    if turned:
+        status.since_s = {**status.since_s, **turned}
+    status.conditions = found if kept.keys() <= found.keys() else {**kept, **found}
+    return words
 
 
 def _phase(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> str:
@@ -103,10 +127,6 @@ def _conditions(
     elif failure is not None:
         found.append(Condition(CREATED, "False", "Error", str(failure)))
     return _of(tuple(found))
-
-
-def _words(conditions: Mapping[str, Condition]) -> dict[str, list[str]]:
-    return {kind: [one.status, one.reason, one.message] for kind, one in conditions.items()}
 
 
 @lru_cache(maxsize=1024)

@@ -236,9 +236,9 @@ TELLING = (
         "The Node of the first report is kept when the VM moves.",
         ("S-08", "S-10"),
         edit(
-            f"{CONTROLLER}._report",
-            "if value != before:",
-            "if value != before and not (name == 'host' and old.host):",
+            f"{STATUS}:renew",
+            "if new.host != status.host:",
+            "if new.host != status.host and not status.host:",
         ),
     ),
     Mutant(
@@ -288,8 +288,8 @@ TELLING = (
         "The condition says that the class is missing also when it is there.",
         ("S-03", "T-14"),
         edit(
-            f"{STATUS}:renew",
-            "found if kept.keys() <= found.keys() else {**kept, **new}",
+            f"{STATUS}:_renew_conditions",
+            "found if kept.keys() <= found.keys() else {**kept, **found}",
             "{**found, **{kind: kept[kind] for kind in turned if kind in kept}}",
         ),
     ),
