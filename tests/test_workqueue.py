@@ -206,6 +206,36 @@ def test_key_added_during_a_visit_takes_its_place_by_priority() -> None:
     assert seen == ["first", "urgent", "idle"]
 
 
+KEYS = st.lists(st.sampled_from("abcdef"), max_size=5)
+
+
+@given(
+    KEYS,
+    st.dictionaries(st.sampled_from("abcdef"), KEYS),
+    st.lists(st.integers(0, 2), min_size=6, max_size=6),
+)
+def test_next_is_always_the_highest_of_those_that_are_due_the_first_of_several(
+    first: list[str], then: dict[str, list[str]], given_ranks: list[int]
+) -> None:
+    """Each key adds others, once, when it is visited; ranks are those of the keys."""
+    env = simpy.Environment()
+    ranks = dict(zip("abcdef", given_ranks, strict=True))
+    due, adds = list(dict.fromkeys(first)), dict(then)
+
+    def handle(key: str) -> None:
+        assert key == max(due, key=lambda each: ranks[each])
+        due.remove(key)
+        for other in adds.pop(key, []):
+            made.add(other)
+            due.extend([other] if other not in due else [])
+
+    made = WorkQueue(env, handle, Backoff(), Pace(rank=ranks.__getitem__))
+    for key in first:
+        made.add(key)
+    env.run()
+    assert due == []
+
+
 def test_a_worker_takes_one_key_at_a_time() -> None:
     env, made, visits = paced(Pace(workers=1, visit_s=2.0))
     for key in "abc":

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
-from itertools import takewhile
 
 import simpy
 
@@ -79,6 +78,7 @@ class WorkQueue:
         self._pace = pace
         self._bucket = Bucket(pace.bucket_per_s, pace.bucket_burst) if pace.bucket_per_s else None
         self._ready: dict[str, int] = {}
+        self._new: list[str] = []
         self._ranked: list[tuple[int, int, str]] = []
         self._serial = 0
         self._due: dict[str, float] = {}
@@ -109,7 +109,10 @@ class WorkQueue:
         if key in self._busy:
             self._busy[key] = True
             return
-        self._ready.setdefault(key, 0)
+        if key not in self._ready:
+            self._serial += 1
+            self._ready[key] = self._serial
+            self._new.append(key)
         if not self._draining and not self._held:
             self._draining = True
             self._call(0.0, self._drain)
@@ -150,9 +153,9 @@ class WorkQueue:
         if self._pace.visit_s:
             self._employ()
         else:
-            ready = self._ready
+            ready, handle = self._ready, self._handle
             while ready:
-                self._handle(self._first() if len(ready) > 1 else ready.popitem()[0])
+                handle(self._first())
         self._draining = False
 
     def _employ(self) -> None:
@@ -172,24 +175,18 @@ class WorkQueue:
 
     def _first(self) -> str:
         """Take the key whose turn it is out of `ready`."""
-        ready, rank = self._ready, self._pace.rank
-        if rank is None:
+        ready, rank, new = self._ready, self._pace.rank, self._new
+        if rank is None or len(ready) == 1:
             key = next(iter(ready))
+            self._ranked.clear()
         else:
-            self._rank_new(rank)
+            for key in new:
+                if key in ready:
+                    heappush(self._ranked, (-rank(key), ready[key], key))
             key = self._highest()
+        new.clear()
         del ready[key]
         return key
-
-    def _rank_new(self, rank: Callable[[str], int]) -> None:
-        """Rank the keys that came since the last time: they stand at the end of `ready`."""
-        if self._ready[next(reversed(self._ready))]:
-            return
-        new = list(takewhile(lambda key: not self._ready[key], reversed(self._ready)))
-        for key in reversed(new):
-            self._serial += 1
-            self._ready[key] = self._serial
-            heappush(self._ranked, (-rank(key), self._serial, key))
 
     def _highest(self) -> str:
         """The key with the highest rank; entries of keys that were handled since are dropped."""
