@@ -122,7 +122,7 @@ class Slots:
             self.areas[number] += there * lasted_s
 
     def _room(self) -> None:
-        if self.waits and not self._due and self._cluster.waiting():
+        if self.waits and not self._due and self._cluster.waiting:
             self._due = True
             self._later(0.0, self._use_room)
 

@@ -381,7 +381,7 @@ def test_restart_waits_for_room() -> None:
     made.hosts.fail("esx-1")
     made.settle()
     assert made.seen("ns/a").power is OFF
-    assert made.hosts.waiting()
+    assert any(made.hosts.waiting)
     made.cluster.power_off("ns/b")
     made.settle()
     assert (made.seen("ns/a").power, made.seen("ns/a").host) == (ON, "esx-2")
@@ -419,7 +419,7 @@ def test_vm_deleted_while_it_waits_for_a_restart_is_forgotten() -> None:
     made.hosts.recover("esx-1")
     made.settle()
     assert not made.seen("ns/a").exists
-    assert not made.hosts.waiting()
+    assert not any(made.hosts.waiting)
 
 
 def migrating() -> World:

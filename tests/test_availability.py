@@ -119,7 +119,7 @@ def test_failing_power_on_is_tried_at_0_2_6_14_and_30_min_then_given_up(
     assert times(made, begun + 28, "TaskFailed") == [at + durations.power_on_s for at in attempts]
     assert times(made, begun, "VmFailoverFailed") == [28 + attempts[-1] + durations.power_on_s]
     seen = made.seen("ns/0")
-    assert (seen.power, seen.connected, made.hosts.waiting()) == (OFF, True, False)
+    assert (seen.power, seen.connected, any(made.hosts.waiting)) == (OFF, True, False)
 
 
 def test_vm_that_was_given_up_is_the_vm_roles_to_power_on() -> None:
@@ -255,7 +255,7 @@ def test_vm_that_fits_nowhere_is_not_looked_at_until_something_changes(
     looked = attempts_to_place(made, monkeypatch)
     made.until(begun + 100_000)
     assert looked == []
-    assert made.hosts.waiting()
+    assert any(made.hosts.waiting)
     assert made.seen("ns/a").power is OFF
 
 
@@ -281,7 +281,7 @@ def test_pending_vm_is_woken_by_room_and_hosts_and_has_burnt_no_attempt(what: st
     act[what]()
     made.settle()
     assert made.seen("ns/a").power is ON
-    assert not made.hosts.waiting()
+    assert not any(made.hosts.waiting)
 
 
 def test_pending_vm_is_woken_by_another_failure(monkeypatch: pytest.MonkeyPatch) -> None:

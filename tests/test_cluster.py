@@ -339,11 +339,11 @@ def test_vm_that_waits_is_woken_when_room_comes_free() -> None:
     made.cluster.power_on("ns/b")
     made.settle()
     assert made.woken == []
-    assert made.cluster.waiting()
+    assert made.cluster.waiting
     made.cluster.power_off("ns/a")
     made.settle()
     assert made.woken == ["ns/b"]
-    assert not made.cluster.waiting()
+    assert not made.cluster.waiting
 
 
 def test_vm_that_waited_longest_is_woken_first_and_all_that_fit_are() -> None:
@@ -356,7 +356,7 @@ def test_vm_that_waited_longest_is_woken_first_and_all_that_fit_are() -> None:
     made.cluster.power_off("ns/a")
     made.settle()
     assert made.woken == ["ns/b", "ns/c"]
-    assert made.cluster.waiting()
+    assert made.cluster.waiting
 
 
 def faulty(verb: Verb, kind: Any = "fail") -> World:

@@ -43,7 +43,10 @@ LOSSES = {
 
 
 class Administration:
-    """Host operations: each takes effect, or raises Refused."""
+    """Host operations: each takes effect, or raises Refused.
+
+    `waiting` are the lists of what would use room that comes free.
+    """
 
     def __init__(
         self, env: simpy.Environment, fleet: Fleet, plant: Plant, policy: ClusterPolicy
@@ -58,15 +61,12 @@ class Administration:
         self.availability = Availability(env, fleet, policy.ha)
         self.availability.on_start = self.admission.note
         self._hosts.on_change = self.availability.host_changed
+        self.waiting = (self.availability.waiting, self.maintenance.waiting)
         self._failed: dict[int, object] = {}
         self._in_maintenance: set[int] = set()
         self.enter_maintenance = self.maintenance.enter
         self.exit_maintenance = self.maintenance.exit
         self.blockers = self.maintenance.blockers
-
-    def waiting(self) -> bool:
-        """Whether anything here would use room that comes free."""
-        return self.availability.waiting() or self.maintenance.waiting()
 
     def use_room(self) -> None:
         """Some room came free: restart waiting VMs first, then go on emptying hosts."""

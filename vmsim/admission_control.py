@@ -43,7 +43,7 @@ class AdmissionControl:
         self._capacity: list[Amount] = []
         self._works = settings.control.policy in (ControlPolicy.SLOTS, ControlPolicy.PERCENTAGE)
         if self._works:
-            fleet.subscribe(lambda key, requested: self.note(key))
+            fleet.subscribe(self._see)
 
     def sized(self, requirement: Requirement) -> Requirement:
         """What such a VM takes on a host, its memory overhead included if that counts."""
@@ -53,6 +53,9 @@ class AdmissionControl:
         """The VM is about to run, without having been asked for: it counts from here on."""
         if self._works:
             self._changed[key] = None
+
+    def _see(self, key: str, requested: bool) -> None:
+        self._changed[key] = None
 
     def refusal(self, guest: Guest) -> Fault | None:
         """Why the VM may not be powered on now, or None."""

@@ -8,7 +8,7 @@ and after the VMs of higher priority there. A power-on that fails is tried again
 until the attempts are used up: then the VM stays off, and is the VM role's to power on.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import simpy
@@ -52,7 +52,8 @@ class _Restart:
 
 class Availability:
     """vSphere HA: primaries, and the restart of VMs; `class_of` tells the class of a VM by its
-    key, and `on_start` is told of each VM whose power-on begins."""
+    key, and `on_start` is told of each VM whose power-on begins; `waiting` are the VMs that wait
+    for their restart."""
 
     def __init__(self, env: simpy.Environment, fleet: Fleet, settings: Settings) -> None:
         self._env = env
@@ -60,6 +61,7 @@ class Availability:
         self._settings = settings
         self._policy = settings.restart
         self._restarts: dict[str, _Restart] = {}
+        self.waiting: Collection[str] = self._restarts
         self._begun: dict[int, dict[str, _Restart]] = {}
         self._restart_at: dict[int, float] = {}
         self._held_until: dict[str, float] = {}
@@ -71,10 +73,6 @@ class Availability:
             for cluster in dict.fromkeys(host.cluster for host in fleet.inventory.hosts)
         }
         fleet.subscribe(self._changed)
-
-    def waiting(self) -> bool:
-        """Whether a VM waits for its restart."""
-        return bool(self._restarts)
 
     def use_room(self) -> None:
         """Room came free, or a host: look for one for every VM that found none."""
@@ -177,7 +175,7 @@ class Availability:
 
     def _look_soon(self) -> None:
         """Look once at the end of this instant, however many power-ons end in it."""
-        if not self._looking:
+        if self._restarts and not self._looking:
             self._looking = True
             self._look_at(self._env.now)
 

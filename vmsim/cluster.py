@@ -4,7 +4,7 @@
 starts a task or leaves a fault on the VM; nothing is queued here, because the VM role asks again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -58,7 +58,8 @@ class ClusterPolicy:
 
 
 class Cluster:
-    """See `vmsim.ports.Hypervisor` for what each method promises."""
+    """See `vmsim.ports.Hypervisor` for what each method promises; `waiting` are the kinds of VM
+    of which some were refused, and may be asked for again."""
 
     def __init__(self, fleet: Fleet, policy: ClusterPolicy) -> None:
         self.fleet = fleet
@@ -70,6 +71,7 @@ class Cluster:
         self._policy = policy
         policy.drs.declare(fleet.inventory)
         self._refused: dict[Requirement, dict[str, None]] = {}
+        self.waiting: Collection[Requirement] = self._refused
 
     def acknowledge(self, key: str) -> None:
         """Forget the VM's fault."""
@@ -155,10 +157,6 @@ class Cluster:
     def destroy(self, key: str) -> None:
         """Delete the VM."""
         self.fleet.start(self.fleet.guests[key], DESTROY, -1, USER)
-
-    def waiting(self) -> bool:
-        """Whether any request was refused and may be asked again."""
-        return bool(self._refused)
 
     def use_room(self) -> None:
         """Room came free: wake the longest waiting VM of each kind that fits now.

@@ -7,7 +7,7 @@ could not bear a failure. Whenever room comes free, or a task of one of its VMs 
 looked at again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from vmsim.actions import Cause, Fault, Verb
@@ -44,7 +44,8 @@ class Maintenance:
     """The hosts that are on their way into maintenance mode, or out of it.
 
     `admits` says why a host may not be emptied now, if that is so; it is asked until it agrees.
-    `offers_room` tells whether `use_room` is to be called in this instant anyway.
+    `offers_room` tells whether `use_room` is to be called in this instant anyway. `waiting` are the
+    rows of the hosts that are being emptied.
     """
 
     def __init__(
@@ -55,15 +56,12 @@ class Maintenance:
         self._policy = policy
         self._hosts = hosts
         self._drains: dict[int, _Drain] = {}
+        self.waiting: Collection[int] = self._drains
         self._exits: dict[int, object] = {}
         self.admits: Callable[[int], Fault | None] = _anything
         self.offers_room: Callable[[], bool] = _never
         fleet.on_settled = self._look_again
         fleet.draining = self._drains
-
-    def waiting(self) -> bool:
-        """Whether a host is being emptied."""
-        return bool(self._drains)
 
     def use_room(self) -> None:
         """Some room came free: go on emptying hosts."""

@@ -95,6 +95,7 @@ class System:
         )
         self.chance = Chance(plan, Parts(env, self.api, self.fleet, self.hosts))
         self._wakes = policies.retry.wake_on_capacity
+        self._waiting = (*self.hosts.waiting, self.cluster.waiting if self._wakes else ())
         self.cluster.wake = self.controller.wake
 
     def watch(self) -> None:
@@ -223,8 +224,7 @@ class System:
 
     def _room(self) -> None:
         """Let those who wait use the room that came free, once per instant."""
-        waits = self.hosts.waiting() or (self._wakes and self.cluster.waiting())
-        if waits and not self._room_due:
+        if not self._room_due and any(self._waiting):
             self._room_due = True
             self._later(0.0, self._use_room)
 
