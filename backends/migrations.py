@@ -354,12 +354,19 @@ def _reached(touched: Iterable[Link]) -> list[Move]:
     links = list(touched)
     known = set(links)
     for link in links:  # grows on the way
-        for move in [move for serial, move in link.moves.items() if serial not in found]:
-            found[move.serial] = move
-            ends = (move.source.out, move.target.into)
-            links += [end for end in ends if end not in known]
-            known.update(ends)
+        for move in link.moves.values():
+            if move.serial not in found:
+                found[move.serial] = move
+                _follow(move, links, known)
     return [found[serial] for serial in sorted(found)]
+
+
+def _follow(move: Move, links: list[Link], known: set[Link]) -> None:
+    """Add the links of the migration that are not known yet."""
+    for end in (move.source.out, move.target.into):
+        if end not in known:
+            known.add(end)
+            links.append(end)
 
 
 def _equal_share(moves: list[Move]) -> float:

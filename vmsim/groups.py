@@ -14,7 +14,7 @@ from vmsim.placement import Placer, Requirement
 
 def binding(requirement: Requirement) -> list[Rule]:
     """The rules for whose sake such a VM must be where others are."""
-    return musts(requirement.rules, Kind.TOGETHER)
+    return musts(requirement.rules, Kind.TOGETHER) if requirement.rules else []
 
 
 def companions(requirement: Requirement, others: Sequence[Requirement]) -> list[int]:

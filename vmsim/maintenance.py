@@ -17,7 +17,7 @@ from vmsim.fleet import Fleet, Guest
 from vmsim.groups import are_elsewhere, binding, companions, place_together
 from vmsim.hosts import HostStates, Refused
 from vmsim.objects import HostState, PowerState
-from vmsim.placement import live
+from vmsim.placement import Requirement, live
 from vmsim.ports import HostCommand, Plant
 from vmsim.vmotion import concurrent
 
@@ -58,6 +58,7 @@ class Maintenance:
         self._drains: dict[int, _Drain] = {}
         self.waiting: Collection[int] = self._drains
         self._exits: dict[int, object] = {}
+        self._hindrances: dict[Requirement, str] = {}
         self.admits: Callable[[int], Fault | None] = _anything
         self.offers_room: Callable[[], bool] = _never
         fleet.on_settled = self._look_again
@@ -230,7 +231,13 @@ class Maintenance:
 
     def _hindrance(self, guest: Guest) -> str:
         """Why the guest cannot be migrated live, whatever the hosts are like, or ''."""
-        return self._policy.hindrance(guest.key, guest.requirement)
+        policy, requirement = self._policy, guest.requirement
+        if guest.key in policy.vmotion.vms:
+            return policy.hindrance(guest.key, requirement)
+        known = self._hindrances.get(requirement)
+        if known is None:
+            known = self._hindrances[requirement] = policy.hindrance(guest.key, requirement)
+        return known
 
     def _migrate(self, drain: _Drain, guest: Guest) -> Fault | None:
         """Start the guest's live migration, or tell why no host takes it."""
