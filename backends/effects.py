@@ -35,6 +35,10 @@ class Driver(Protocol):
         """Create a VM and wait for it."""
         ...
 
+    def resize(self, key: str, hardware: Hardware) -> Fault | None:
+        """Give a VM that is off this hardware and wait."""
+        ...
+
     def relocate(self, key: str, host: str) -> Fault | None:
         """Move it to another host and wait."""
         ...
@@ -89,6 +93,9 @@ class VSphereEffects:
         if task.verb is Verb.CREATE:
             assert task.hardware is not None, "a creation says of what"
             return session.create(NewVM(task.vm, task.host, task.hardware, task.datastore))
+        if task.verb is Verb.RESIZE:
+            assert task.hardware is not None, "a resize says to what"
+            return session.resize(task.vm, task.hardware)
         if task.verb in (Verb.MIGRATE, Verb.RELOCATE):
             return session.relocate(task.vm, task.host)
         if task.verb is Verb.POWER_ON and task.source != task.host:

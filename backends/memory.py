@@ -69,6 +69,7 @@ class MemoryPlant:
             Verb.POWER_OFF: parameters.power_off_s,
             Verb.RESTART: parameters.power_off_s,
             Verb.SUSPEND: parameters.suspend_s,
+            Verb.RESIZE: parameters.resize_s,
             Verb.MIGRATE: parameters.migrate_s,
             Verb.RELOCATE: parameters.relocate_s,
             Verb.DESTROY: parameters.destroy_s,

@@ -16,7 +16,7 @@ from backends.effects import Driver
 from backends.vsphere_reads import VMSeen
 from backends.vsphere_session import HostVerb, NewVM, TaskRef
 from vmsim.actions import Fault, Verb
-from vmsim.objects import PowerState
+from vmsim.objects import Hardware, PowerState
 from vmsim.problems import Unreachable
 from vmsim.rng import stream
 
@@ -96,6 +96,10 @@ class Unreliable:
     def create(self, new: NewVM) -> Fault | None:
         """As `Session.create`."""
         return self._request(lambda: self._driver.create(new))
+
+    def resize(self, key: str, hardware: Hardware) -> Fault | None:
+        """As `Session.resize`."""
+        return self._request(lambda: self._driver.resize(key, hardware))
 
     def relocate(self, key: str, host: str) -> Fault | None:
         """As `Session.relocate`."""

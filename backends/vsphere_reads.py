@@ -19,7 +19,8 @@ from pyVmomi import vmodl as typed_vmodl
 from pyVmomi.SoapAdapter import SoapResponseDeserializer
 
 from backends.vsphere_endpoint import Endpoint, reaching
-from vmsim.objects import BIOS, Hardware, PowerState
+from backends.vsphere_hardware import HARDWARE_PATHS, hardware_seen
+from vmsim.objects import Hardware, PowerState
 from vmsim.ports import HostShown, VMShown
 from vmsim.problems import Unreachable
 
@@ -29,13 +30,7 @@ VM_PATHS = (
     "runtime.host",
     "runtime.powerState",
     "runtime.connectionState",
-    "config.hardware.numCPU",
-    "config.hardware.memoryMB",
-    "config.cpuAllocation.reservation",
-    "config.cpuAllocation.limit",
-    "config.memoryAllocation.reservation",
-    "config.memoryAllocation.limit",
-    "config.firmware",
+    *HARDWARE_PATHS,
     "config.instanceUuid",
     "config.uuid",
     "guest.ipAddress",
@@ -60,7 +55,6 @@ _POWER = {
     "poweredOff": PowerState.OFF,
     "suspended": PowerState.SUSPENDED,
 }
-UNLIMITED = "-1"
 XMLNS = "{urn:vim25}"
 Read = tuple[str, dict[str, str]]
 Shown = tuple[Mapping[str, HostShown], Mapping[str, VMShown]]
@@ -289,28 +283,11 @@ def vm_seen(read: Read, host_names: Mapping[str, str]) -> VMSeen:
         host=host_names.get(values.get("runtime.host", ""), ""),
         power=_POWER[values["runtime.powerState"]],
         connected=values["runtime.connectionState"] == "connected",
-        hardware=_hardware(values),
+        hardware=hardware_seen(values),
         instance_uuid=values.get("config.instanceUuid", ""),
         bios_uuid=values.get("config.uuid", ""),
         ip=values.get("guest.ipAddress", ""),
     )
-
-
-def _hardware(values: Mapping[str, str]) -> Hardware:
-    """The hardware of what was read with VM_PATHS; what the server left out is at its default."""
-    return Hardware(
-        cpus=int(values.get("config.hardware.numCPU", 0)),
-        memory_mib=int(values.get("config.hardware.memoryMB", 0)),
-        cpu_reservation_mhz=int(values.get("config.cpuAllocation.reservation", 0)),
-        memory_reservation_mib=int(values.get("config.memoryAllocation.reservation", 0)),
-        cpu_limit_mhz=_limit(values.get("config.cpuAllocation.limit", UNLIMITED)),
-        memory_limit_mib=_limit(values.get("config.memoryAllocation.limit", UNLIMITED)),
-        firmware=values.get("config.firmware", BIOS),
-    )
-
-
-def _limit(word: str) -> int | None:
-    return None if word == UNLIMITED else int(word)
 
 
 def shown(hosts: Sequence[Read], vms: Sequence[Read]) -> Shown:

@@ -19,6 +19,7 @@ from pyVmomi import vmodl as typed_vmodl
 
 from backends.vsphere_endpoint import Endpoint as Endpoint
 from backends.vsphere_endpoint import as_fault, open_stub, reaching
+from backends.vsphere_hardware import config_spec
 from backends.vsphere_reads import (
     HOST_PATHS,
     VM_PATHS,
@@ -207,7 +208,7 @@ class Session:
         store = new.datastore or next(iter(names), "")
         if store not in names:
             return Fault("NoCompatibleHost", f"{new.host} does not mount {store or 'a datastore'}")
-        spec = _config(new.hardware)
+        spec = config_spec(new.hardware)
         spec.name = to_inventory_name(new.key)
         spec.guestId = "otherGuest64"
         spec.files = vim.vm.FileInfo(vmPathName=f"[{store}]")
@@ -291,6 +292,14 @@ class Session:
     def power_off(self, key: str) -> Fault | None:
         """Power off, without asking the guest, and wait."""
         return self.wait([self.submit(Verb.POWER_OFF, key)])[0]
+
+    def resize(self, key: str, hardware: Hardware) -> Fault | None:
+        """Give a VM that is off this hardware and wait."""
+        moref = self._vm_moref(key)
+        if not moref:
+            return Fault("NotFound", f"no VM {key}")
+        vm, spec = vim.VirtualMachine(moref, self._stub), config_spec(hardware)
+        return self.wait([self._start(lambda: vm.ReconfigVM_Task(spec))])[0]
 
     def relocate(self, key: str, host: str) -> Fault | None:
         """Move to another host, running or not, and wait; disks stay where they are."""
@@ -377,19 +386,3 @@ class Session:
     def read(self, kind: Any, paths: Sequence[str]) -> list[Read]:
         """These properties of all objects of the datacenter of a kind."""
         return self._collector.below(self._datacenter, kind, paths)
-
-
-def _config(hardware: Hardware) -> Any:
-    """The hardware as vSphere is asked for it."""
-    return vim.vm.ConfigSpec(
-        numCPUs=hardware.cpus,
-        memoryMB=hardware.memory_mib,
-        cpuAllocation=_share(hardware.cpu_reservation_mhz, hardware.cpu_limit_mhz),
-        memoryAllocation=_share(hardware.memory_reservation_mib, hardware.memory_limit_mib),
-        firmware=hardware.firmware,
-    )
-
-
-def _share(reservation: int, limit: int | None) -> Any:
-    unlimited = -1 if limit is None else limit
-    return vim.ResourceAllocationInfo(reservation=reservation, limit=unlimited)

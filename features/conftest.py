@@ -18,7 +18,7 @@ from vmsim.conformance.targets import Descriptor
 from vmsim.conformance.targets import target as named
 from vmsim.problems import BadInput, Unreachable
 
-STEPS = ("features.steps.given", "features.steps.when", "features.steps.then")
+STEPS = tuple(f"features.steps.{name}" for name in ("given", "when", "then", "hardware"))
 
 ABOUT = pytest.StashKey[Descriptor]()
 

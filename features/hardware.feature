@@ -59,3 +59,47 @@ Feature: The hardware of a VM on its host
       | {firmware: BIOS} | efi   | {firmware: efi}  | bios     |
       | {}               | efi   | {firmware: bios} | efi      |
       | {}               |       | {firmware: efi}  | efi      |
+
+  @T-08
+  Scenario: A running VM keeps its hardware when it is changed to another class
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And another class, image and storage class
+    And running VMs "db"
+    When className of VM "db" is changed to "another-class"
+    Then VM "db" reports class "my-vm-class" as the one in force for 1 hour
+    And VM "db" has 2 CPUs and 4096 MiB of memory
+
+  @T-08
+  Scenario: A VM that is off gets the hardware of another class
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And another class, image and storage class
+    And VM "db" that is powered off
+    When className of VM "db" is changed to "another-class"
+    Then VM "db" reports class "another-class" as the one in force within 10 minutes
+    And VM "db" has 4 CPUs and 8192 MiB of memory
+
+  @T-08
+  Scenario: A VM is powered on with the hardware of the class that came with the request
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And another class, image and storage class
+    And VM "db" that is powered off
+    When VM "db" is changed to be powered on and to have className another-class
+    Then VMs "db" run within 10 minutes
+    And VM "db" has 4 CPUs and 8192 MiB of memory
+
+  @T-08
+  Scenario: A VM gets the hardware of another class once it is powered off
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And another class, image and storage class
+    And VM "db" that is powered on and was changed to class "another-class"
+    When VM "db" is changed to be powered off
+    Then VM "db" reports class "another-class" as the one in force within 15 minutes
+    And VM "db" has 4 CPUs and 8192 MiB of memory

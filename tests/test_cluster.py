@@ -106,6 +106,61 @@ def test_reserved_room_is_given_back_when_the_vm_is_turned_off_before_its_power_
     assert made.free() == [(8, 16 * GIB)]
 
 
+def test_resized_vm_takes_the_room_of_its_new_class_at_its_power_on() -> None:
+    made = world(1)
+    made.off("ns/a", need(class_name="small"))
+    made.cluster.resize("ns/a", need(cpus=8, class_name="big"))
+    assert (made.seen("ns/a").busy, made.seen("ns/a").class_name) == (Verb.RESIZE, "small")
+    made.settle()
+    assert made.seen("ns/a").class_name == "big"
+    assert made.free() == [(8, 16 * GIB)]
+    made.cluster.power_on("ns/a")
+    assert made.free() == [(0, 12 * GIB)]
+    assert made.log("VmReconfigured") == [(32.0, "ns/a", "VmReconfigured")]
+    assert made.fleet.existing()[0].hardware.cpus == 8
+
+
+def test_resized_vm_gives_up_the_room_that_was_kept_and_stays_in_its_cluster() -> None:
+    specs = [host(), host("esx-2", cluster="cluster-2", datastores=("other",))]
+    made = World(specs)
+    made.cluster.create("ns/a", BIG, True)
+    made.settle()
+    made.cluster.resize("ns/a", need(class_name="small"))
+    assert not made.seen("ns/a").reserved
+    assert made.free()[0] == (8, 16 * GIB)
+    made.settle()
+    asked = made.fleet.guests["ns/a"].requirement
+    assert (asked.cluster, asked.datastores, asked.cpus) == ("cluster-1", ("datastore-1",), 2)
+
+
+def test_vm_that_waits_with_too_much_is_waited_for_no_more_when_it_is_resized() -> None:
+    made = world(1)
+    made.off("ns/a", need(cpus=99))
+    made.cluster.power_on("ns/a")
+    assert made.cluster.waiting
+    made.cluster.acknowledge("ns/a")
+    made.cluster.resize("ns/a", need())
+    assert not made.cluster.waiting
+    made.settle()
+    made.cluster.power_on("ns/a")
+    made.settle()
+    assert made.seen("ns/a").power is ON
+
+
+def test_resize_that_fails_leaves_the_vm_as_it_was() -> None:
+    rule = FaultRule("fail", Verb.RESIZE.value)
+    made = world(1, faults=[rule])
+    made.off("ns/a", need(class_name="small"))
+    made.cluster.resize("ns/a", need(cpus=8, class_name="big"))
+    made.settle()
+    seen = made.seen("ns/a")
+    assert (str(seen.fault), seen.class_name) == (
+        "GenericVmConfigFault: injected by the scenario",
+        "small",
+    )
+    assert made.fleet.existing()[0].hardware.cpus == 2
+
+
 @pytest.mark.parametrize("verb", ["power_off", "suspend"])
 def test_vm_that_stops_gives_its_room_back(verb: str) -> None:
     made = world(1)

@@ -434,7 +434,8 @@ def running(power_state: str = "PoweredOn") -> VirtualMachine:
     )
     status = VMStatus(
         phase="Created", power_state=power_state, host="esx-1", zone="z1", ip="10.0.0.1",
-        unique_id="vm-258", conditions={condition.type: condition for condition in conditions},
+        unique_id="vm-258", class_name="large",
+        conditions={condition.type: condition for condition in conditions},
         since_s={"VirtualMachineTools": 61.5, "Ready": 60.0},
     )  # fmt: skip
     spec = VMSpec("small", "photon", "iscsi", PowerState.ON, "TrySoft", policies=("p",))
@@ -472,7 +473,7 @@ def test_newest_edition_reports_node_name_network_and_conditions() -> None:
         "instanceUUID": "50100000-0102-4000-8000-000000000000",
         "network": {"primaryIP4": "10.0.0.1"},
         "class": {"apiVersion": "vmoperator.vmware.com/v1alpha6", "kind": "VirtualMachineClass",
-                  "name": "small"},
+                  "name": "large"},
         "conditions": [
             {"type": "Ready", "status": "False", "reason": "NotReady", "message": "waits",
              "lastTransitionTime": "1970-01-01T00:01:00Z"},

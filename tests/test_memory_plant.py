@@ -23,7 +23,7 @@ TIMES = Durations(
 )  # fmt: skip
 AT_ONCE = Durations(
     create_s=0, power_on_s=0, guest_boot_s=0, power_off_s=0, suspend_s=0, destroy_s=0,
-    migrate_s=0, relocate_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
+    migrate_s=0, relocate_s=0, resize_s=0, enter_maintenance_s=0, exit_maintenance_s=0,
 )  # fmt: skip
 
 
@@ -70,6 +70,7 @@ class Bench:
         (Verb.DESTROY, 6),
         (Verb.MIGRATE, 14),
         (Verb.RELOCATE, 5),
+        (Verb.RESIZE, 2),
     ],
 )
 def test_task_takes_its_time(verb: Verb, second: float) -> None:

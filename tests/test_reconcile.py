@@ -24,10 +24,10 @@ SEED, HEAD = EDITION_2023_03, EDITION_2026_08
 ON, OFF, SUSPENDED = PowerState.ON, PowerState.OFF, PowerState.SUSPENDED
 FAULT = Fault("NoCompatibleHost")
 ABSENT = Observed()
-OFF_THERE = Observed(exists=True, host="esx-1")
-SUSPENDED_THERE = Observed(exists=True, power=SUSPENDED, host="esx-1")
-ON_THERE = Observed(exists=True, power=ON, host="esx-1")
-READY = Observed(exists=True, power=ON, host="esx-1", ip="10.0.0.1")
+OFF_THERE = Observed(exists=True, class_name="small", host="esx-1")
+SUSPENDED_THERE = Observed(exists=True, class_name="small", power=SUSPENDED, host="esx-1")
+ON_THERE = Observed(exists=True, class_name="small", power=ON, host="esx-1")
+READY = Observed(exists=True, class_name="small", power=ON, host="esx-1", ip="10.0.0.1")
 
 
 def vm(
@@ -54,6 +54,11 @@ LIVING = [
     ("made, off", vm(OFF), OFF_THERE, "Settled"),
     ("made, off, room kept", vm(OFF), replace(OFF_THERE, reserved=True), "PowerOff"),
     ("made, room kept", vm(), replace(OFF_THERE, reserved=True), "PowerOn"),
+    ("of another class", vm(), replace(OFF_THERE, class_name="big"), "Resize"),
+    ("of another class, off", vm(OFF), replace(OFF_THERE, class_name="big"), "Resize"),
+    ("of another class, on", vm(), replace(READY, class_name="big"), "Settled"),
+    ("of another class, to power off", vm(OFF), replace(READY, class_name="big"), "PowerOff"),
+    ("of another class, suspended", vm(), replace(SUSPENDED_THERE, class_name="big"), "PowerOn"),
     ("powering on", vm(), replace(OFF_THERE, busy=Verb.POWER_ON), "Wait"),
     ("not powered on", vm(), replace(OFF_THERE, fault=FAULT), "Retry"),
     ("fault and task", vm(), replace(OFF_THERE, fault=FAULT, busy=Verb.POWER_ON), "Retry"),
@@ -250,3 +255,9 @@ def test_limits_of_cpus_are_counted_in_mhz_and_none_is_none() -> None:
     some = replace(BIG, cpu_limit_milli=1500, memory_limit_mib=6000)
     assert (asked(vm(), some).cpu_limit_mhz, asked(vm(), some).memory_limit_mib) == (1502, 6000)
     assert (asked(vm()).cpu_limit_mhz, asked(vm()).memory_limit_mib) == (None, None)
+
+
+def test_vm_is_not_given_the_hardware_of_a_class_that_is_missing() -> None:
+    assert step(vm(), replace(OFF_THERE, class_name="big"), unmet=True) == "Retry"
+    lost = replace(OFF_THERE, class_name="big", connected=False)
+    assert step(vm(), lost) == "Wait"

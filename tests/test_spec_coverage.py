@@ -86,7 +86,7 @@ def test_scenario_builds_acts_once_and_looks(scenario: Scenario) -> None:
 
 def _definitions() -> list[tuple[str, StepParser]]:
     """Keyword and parser of every step definition of ours (pytest-bdd has one, "trace")."""
-    for name in ("given", "when", "then"):
+    for name in ("given", "when", "then", "hardware"):
         importlib.import_module(f"features.steps.{name}")
     ours = [
         step

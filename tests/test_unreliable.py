@@ -35,6 +35,9 @@ class Recorder:
     def create(self, new: NewVM) -> Fault | None:
         return self.done(f"create {new.key}")
 
+    def resize(self, key: str, hardware: Hardware) -> Fault | None:
+        return self.done(f"resize {key}")
+
     def relocate(self, key: str, host: str) -> Fault | None:
         return self.done(f"relocate {key} {host}")
 

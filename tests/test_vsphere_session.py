@@ -204,6 +204,18 @@ class TestWithVcsim:
         assert (seen.host, seen.power, seen.hardware) == (HERE, PowerState.OFF, hardware)
         assert (seen.instance_uuid, seen.bios_uuid) == (instance, bios)
 
+    def test_a_vm_that_is_off_is_resized_and_one_that_is_not_there_is_not_found(
+        self, session: Session
+    ) -> None:
+        wanted = Hardware(4, 4096, 0, 1024, None, 2048)
+        session.create(NewVM("ns/a", HERE, Hardware(1, 64, 100, 32, 1000, 64)))
+
+        assert session.resize("ns/a", wanted) is None
+
+        assert session.vms()["ns/a"].hardware == wanted
+        fault = session.resize("ns/zz", wanted)
+        assert fault is not None and fault.name == "NotFound"
+
     def test_power_states_are_read_as_they_change(self, session: Session) -> None:
         session.create(NewVM("ns/a", HERE, Hardware(1, 64)))
         states = []

@@ -21,12 +21,13 @@ class Verb(StrEnum):
     POWER_OFF = "PowerOffVM"
     SUSPEND = "SuspendVM"
     RESTART = "ResetVM"
+    RESIZE = "ReconfigVM"
     MIGRATE = "MigrateVM"
     RELOCATE = "RelocateVM"
     DESTROY = "Destroy"
 
 
-CREATE, POWER_ON, POWER_OFF, SUSPEND, RESTART, MIGRATE, RELOCATE, DESTROY = Verb
+CREATE, POWER_ON, POWER_OFF, SUSPEND, RESTART, RESIZE, MIGRATE, RELOCATE, DESTROY = Verb
 
 
 class Cause(StrEnum):
@@ -58,9 +59,10 @@ class PowerOffMode(StrEnum):
 class Task(msgspec.Struct, gc=False):
     """`verb` on VM `vm`, from `source` (where the VM is, '' when it is new) to `host`.
 
-    `hardware` and `datastore` describe the VM for a hypervisor that must create it; `memory_mib`,
-    `class_name` and `devices` tell how it migrates. `from_datastore` is where its disks are when
-    they move as well, else ''. `report` is what was measured: there once a migration is over.
+    `hardware` and `datastore` describe the VM for a hypervisor that must create or resize it;
+    `memory_mib`, `class_name` and `devices` tell how it migrates. `from_datastore` is where its
+    disks are when they move as well, else ''. `report` is what was measured: there once a
+    migration is over.
     `mode` is how a power-off or a restart goes about it; `lasts_s` is how long the task takes when
     that is not the plant's to say (-1: it is).
     """
@@ -106,6 +108,7 @@ class Observed:
     respond (Q-07), `fault` is why the last request failed, until it is acknowledged. `reserved`:
     the VM is off, and room is kept for the power-on that is to follow its creation. `restarted`
     is the time of the request that the last restart answered (P-19), as it was written.
+    `class_name` is the class whose hardware the VM has.
     """
 
     exists: bool = False
@@ -118,6 +121,7 @@ class Observed:
     fault: Fault | None = None
     reserved: bool = False
     restarted: str = ""
+    class_name: str = ""
 
 
 ABSENT = Observed()

@@ -7,7 +7,7 @@ memory it died with the process, and the VM role makes it again. What an API of 
 shows of a machine is believed before the status.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vmsim.actions import Cause, Task, Verb
 from vmsim.editions import Edition
@@ -40,6 +40,12 @@ def remembered(vm: VirtualMachine, edition: Edition) -> Remembered | None:
     if power is PowerState.ON and not status.ip:
         power = PowerState.OFF  # its guest was starting, and died with the process
     return Remembered(vm.key, status.host, power, status.ip, status.last_restart)
+
+
+def as_made(vm: VirtualMachine) -> VirtualMachine:
+    """The VM with the class whose hardware it has."""
+    in_force = vm.status.class_name or vm.spec.class_name
+    return replace(vm, spec=replace(vm.spec, class_name=in_force))
 
 
 def as_shown(told: Remembered | None, key: str, shown: VMShown) -> Remembered:

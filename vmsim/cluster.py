@@ -14,6 +14,7 @@ from vmsim.actions import (
     DESTROY,
     POWER_OFF,
     POWER_ON,
+    RESIZE,
     RESTART,
     SUSPEND,
     USER,
@@ -153,6 +154,16 @@ class Cluster:
     def suspend(self, key: str) -> None:
         """Suspend the VM."""
         self.fleet.start(self.fleet.guests[key], SUSPEND, -1, USER)
+
+    def resize(self, key: str, requirement: Requirement) -> None:
+        """Give the VM other hardware; room is claimed for it at the next power-on."""
+        guest = self.fleet.guests[key]
+        self._waits_no_more(key, self._startable(guest))
+        self.fleet.unreserve(guest)
+        now = guest.requirement
+        wanted = self._policy.drs.bind(key, self.sized(requirement))
+        guest.resized = belonging(wanted, now.cluster, next(iter(now.datastores), ""))
+        self.fleet.start(guest, RESIZE, -1, USER)
 
     def destroy(self, key: str) -> None:
         """Delete the VM."""

@@ -162,6 +162,7 @@ class Controller:
             Next.POWER_OFF: self._power_off,
             Next.SUSPEND: hypervisor.suspend,
             Next.RESTART: self._restart,
+            Next.RESIZE: self._resize,
             Next.DESTROY: hypervisor.destroy,
         }
         self._api.watch(self._queue.add, self._catalog_changed)
@@ -259,6 +260,9 @@ class Controller:
         mode = PowerOffMode.of(spec.restart_mode or PowerOffMode.TRY_SOFT)
         self._hypervisor.restart(key, mode, spec.next_restart_time)
 
+    def _resize(self, key: str) -> None:
+        self._hypervisor.resize(key, self._surroundings.requirement(self._api.vms[key]))
+
     def _rank(self, key: str) -> int:
         """The priority of the VM in the queue (Q-11)."""
         vm = self._api.vms.get(key)
@@ -298,6 +302,8 @@ class Controller:
         data = renew(old, new, self._env.now)
         if seen.exists and not old.unique_id:
             old.unique_id = data["unique_id"] = f"vm-{int(vm.uid[:8], 16)}"
+        if seen.exists and seen.class_name != old.class_name:
+            old.class_name = data["class_name"] = seen.class_name
         if seen.restarted != old.last_restart:
             old.last_restart = data["last_restart"] = seen.restarted
         if seen.zone and not vm.zone:

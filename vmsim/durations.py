@@ -24,6 +24,7 @@ class Durations:
     power_off_s: float = _lasting(20.0, "PowerOffVM, the guest's shutdown included")
     power_off_hard_s: float = _lasting(0.0, "PowerOffVM that asks no guest: mode Hard, deletion")
     suspend_s: float = _lasting(10.0, "SuspendVM: writing the memory to disk")
+    resize_s: float = _lasting(2.0, "ReconfigVM: other hardware for a VM that is off")
     destroy_s: float = _lasting(5.0, "Destroy: deleting the files")
     migrate_s: float = _lasting(10.0, "vMotion beside the copying: checks, preparation, resume")
     relocate_s: float = _lasting(5.0, "RelocateVM: registering a VM that is off on another host")

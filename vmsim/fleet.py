@@ -38,6 +38,7 @@ EVENTS = {
     Verb.POWER_OFF: "VmPoweredOff",
     Verb.SUSPEND: "VmSuspended",
     Verb.RESTART: "VmReset",
+    Verb.RESIZE: "VmReconfigured",
     Verb.MIGRATE: "VmMigrated",
     Verb.RELOCATE: "VmRelocated",
     Verb.DESTROY: "VmRemoved",
@@ -51,7 +52,7 @@ TO_A_HOST = frozenset((Verb.POWER_ON, Verb.MIGRATE))
 WITHOUT_ROOM = frozenset((Verb.CREATE, Verb.RELOCATE))
 STOPS_THE_GUEST = frozenset((Verb.POWER_OFF, Verb.RESTART))
 MOVES = TO_A_HOST | {Verb.RELOCATE}
-PLACES_THE_FILES = WITHOUT_ROOM | {Verb.MIGRATE}
+DESCRIBED = WITHOUT_ROOM | {Verb.MIGRATE, Verb.RESIZE}
 
 
 @dataclass(slots=True)
@@ -59,7 +60,8 @@ class Guest(Observed):
     """A VM on a host. `row` is where it is, `claim` and `target` are rows with claimed room
     (-1: none): `claim` for running where it is, `target` for the task under way. `generation` is
     the CPU generation it was powered on with: a live migration must find the same or a newer.
-    `bound_for` is the row on which it is, or was, created or registered. `charged` is the
+    `bound_for` is the row on which it is, or was, created or registered. `resized` is what it asks
+    once it has the hardware that it is being given. `charged` is the
     cluster in which its pool stands for its reservations, or ''."""
 
     key: str = ""
@@ -78,6 +80,7 @@ class Guest(Observed):
     refused: str = ""
     off_mode: PowerOffMode = PowerOffMode.TRY_SOFT
     restart_asked: str = ""
+    resized: Requirement = NOTHING
     charged: str = ""
 
 
@@ -103,6 +106,7 @@ class Fleet:
             Verb.POWER_OFF: self._powered_off,
             Verb.SUSPEND: self._suspended,
             Verb.RESTART: self._restarted,
+            Verb.RESIZE: self._resized,
             Verb.MIGRATE: self._arrived,
             Verb.RELOCATE: self._relocated,
             Verb.DESTROY: self._destroyed,
@@ -130,7 +134,7 @@ class Fleet:
         if guest is None:
             self._serial += 1
             guest = self.guests[key] = Guest(key=key, serial=self._serial)
-        guest.requirement = requirement
+        guest.requirement, guest.class_name = requirement, requirement.class_name
         guest.shape = self.placer.shape(requirement)
         return guest
 
@@ -153,7 +157,7 @@ class Fleet:
             self._claim(guest, row)
         host = guest.host if row < 0 else self.inventory.hosts[row].name
         task = Task(verb, guest.key, guest.host, host, cause)
-        if verb in PLACES_THE_FILES:
+        if verb in DESCRIBED:
             self._describe(guest, task, row)
         elif verb in STOPS_THE_GUEST and self.guest_times is not None:
             task.mode = guest.off_mode if cause is USER else PowerOffMode.TRY_SOFT
@@ -165,6 +169,9 @@ class Fleet:
 
     def _describe(self, guest: Guest, task: Task, row: int) -> None:
         """Tell in the task what the VM is like, and on which datastore it is to lie."""
+        if task.verb is Verb.RESIZE:
+            task.hardware = hardware(guest.resized)
+            return
         requirement, destination = guest.requirement, self.inventory.hosts[row]
         task.datastore = datastore_on(destination, requirement)
         if task.verb is CREATE:
@@ -298,6 +305,9 @@ class Fleet:
         guest.restarted = guest.restart_asked
         guest.ip = ""
         self._boot(guest)
+
+    def _resized(self, guest: Guest, task: Task) -> None:
+        self.enrol(guest.key, guest.resized)
 
     def _boot(self, guest: Guest) -> None:
         """Let the guest start; it has an address once it is up."""

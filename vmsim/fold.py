@@ -232,8 +232,8 @@ def _scored(picture: Picture, record: Record) -> None:
     picture.scores[record.object] = record.data["vms"]
 
 
-def _relocated(picture: Picture, record: Record) -> None:
-    """A VM that is off lies on another host now; what it waits for is as before."""
+def _changed(picture: Picture, record: Record) -> None:
+    """A VM that is off lies on another host or has other hardware; it waits as before."""
     vm = picture.vm(record.object)
     vm.busy, vm.host = "", record.data["host"]
     _remember(vm, record)
@@ -275,7 +275,8 @@ _HANDLERS: dict[str, Callable[[Picture, Record], None]] = {
     "VmSuspended": _power("Suspended"),
     "VmReset": _power("PoweredOn"),
     "VmMigrated": _power(""),
-    "VmRelocated": _relocated,
+    "VmRelocated": _changed,
+    "VmReconfigured": _changed,
     "VmRemoved": _power(""),
 }
 

@@ -24,7 +24,7 @@ from vmsim.trace import Record, Trace
 
 STATUS_FIELDS = (
     "powerState", "lastRestartTime", "host", "nodeName", "zone", "uniqueID", "biosUUID",
-    "instanceUUID", "phase", "vmIp", "network",
+    "instanceUUID", "phase", "vmIp", "network", "class",
 )  # fmt: skip
 
 
@@ -257,6 +257,7 @@ class Mirror(ApiServer):
             ip=given.get("vmIp") or network.get("primaryIP4") or "",
             last_restart=given.get("lastRestartTime") or "",
             unique_id=given.get("uniqueID") or "",
+            class_name=(given.get("class") or {}).get("name") or "",
             conditions=conditions,
             since_s={kind: self.clock.second(time) for kind, time in times.items()},
         )

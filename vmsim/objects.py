@@ -139,6 +139,7 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 class VMStatus(msgspec.Struct, gc=False):
     """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition.
 
+    `class_name` is the class in force (T-08), which may not be the one that is wanted.
     `since_s` has the simulated second of each condition's last change of status. VMs share their
     conditions: neither mapping is ever changed, only replaced.
     """
@@ -150,6 +151,7 @@ class VMStatus(msgspec.Struct, gc=False):
     ip: str = ""
     last_restart: str = ""
     unique_id: str = ""
+    class_name: str = ""
     conditions: Mapping[str, Condition] = EMPTY
     since_s: Mapping[str, float] = EMPTY
 

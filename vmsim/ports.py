@@ -72,6 +72,10 @@ class Hypervisor(Protocol):
         """Suspend the VM."""
         ...
 
+    def resize(self, key: str, requirement: Requirement) -> None:
+        """Give the VM, which must be powered off, the hardware of another class."""
+        ...
+
     def destroy(self, key: str) -> None:
         """Delete the VM, which must be powered off."""
         ...

@@ -2,8 +2,8 @@
 
 One call, one step, nothing remembered: called again with the new observation it gives the next
 step, so it can be interrupted anywhere. The order of the questions is the controller's own
-(deletion, pause, finalizer, failure, task under way, creation, connection, power).
-Source: vm.md, "Working with VMs"; clauses X-01 to X-04, P-05 to P-25, Q-01 to Q-10.
+(deletion, pause, finalizer, failure, task under way, creation, connection, size, power).
+Source: vm.md, "Working with VMs"; clauses X-01 to X-04, P-05 to P-25, Q-01 to Q-10, RZ-01.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ class Next(StrEnum):
     POWER_OFF = "PowerOff"
     SUSPEND = "Suspend"
     RESTART = "Restart"
+    RESIZE = "Resize"
     DESTROY = "Destroy"
     RETRY = "Retry"
     WAIT = "Wait"
@@ -55,6 +56,7 @@ POWER_ON = Step(Next.POWER_ON)
 POWER_OFF = Step(Next.POWER_OFF)
 SUSPEND = Step(Next.SUSPEND)
 RESTART = Step(Next.RESTART)
+RESIZE = Step(Next.RESIZE)
 DESTROY = Step(Next.DESTROY)
 SETTLED = Step(Next.SETTLED)
 FAILED = Step(Next.RETRY, "the last request failed")
@@ -79,10 +81,11 @@ def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition)
         return FAILED
     if seen.busy is not None:
         return TASK_RUNS
-    if not seen.exists:
-        return UNMET if unmet else CREATE
     if not seen.connected:
         return DISCONNECTED if edition.waits_while_disconnected else UNREADABLE
+    if not seen.exists or (seen.power is OFF and seen.class_name != vm.spec.class_name):
+        make = RESIZE if seen.exists else CREATE  # RZ-01: a VM that runs or sleeps is left alone
+        return UNMET if unmet else make
     return _next_of_power(vm, seen)
 
 

@@ -92,13 +92,12 @@ def _raw_status(vm: VirtualMachine, version: str) -> dict[str, Any]:
         "conditions": [_raw_condition(one, status.since_s[one.type]) for one in in_order],
     }
     address = {"vmIp": status.ip} if old else {"network": _filled({"primaryIP4": status.ip})}
-    made = vm.spec.class_name if status.unique_id else ""
     reference = {
         "apiVersion": f"{VMOPERATOR}/{version}",
         "kind": "VirtualMachineClass",
-        "name": made,
+        "name": status.class_name,
     }
-    rest = {"phase": status.phase} if old else {"class": reference if made else {}}
+    rest = {"phase": status.phase} if old else {"class": reference if status.class_name else {}}
     return _filled(fields | address | rest)
 
 

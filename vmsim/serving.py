@@ -23,7 +23,7 @@ import simpy
 from vmsim import live_events
 from vmsim.actions import Task
 from vmsim.admission import Terms
-from vmsim.adoption import adopt, as_shown, remembered
+from vmsim.adoption import adopt, as_made, as_shown, remembered
 from vmsim.controller import Surroundings
 from vmsim.crds import resource_path, served
 from vmsim.editions import Edition
@@ -290,7 +290,7 @@ class Supervisor:
         surroundings = Surroundings(api, self._edition, self._storage, lowest_mhz)
         count = again = 0
         for vm in api.vms.values():
-            known = remembered(vm, self._edition)
+            vm, known = as_made(vm), remembered(vm, self._edition)
             if shown := there.get(vm.key):
                 known = as_shown(known, vm.key, shown)
             if known is None:

@@ -79,4 +79,38 @@ MUTANTS = (
         ("C-15",),
         edit(f"{ROLE}:firmware", "boot_firmware(vm) or ", ""),
     ),
+    Mutant(
+        "class-told-too-early",
+        "The class that is reported is the one that is wanted, whatever the VM has.",
+        ("T-08",),
+        edit(
+            "vmsim.rendering:_raw_status", '"name": status.class_name', '"name": vm.spec.class_name'
+        ),
+    ),
+    Mutant(
+        "never-resized",
+        "A VM keeps the hardware that it was made with.",
+        ("T-08",),
+        edit(f"{ROLE}:next_step", "seen.power is OFF and", "False and"),
+    ),
+    Mutant(
+        "resized-when-on",
+        "A VM that is wanted on is powered on before its hardware is changed.",
+        ("T-08",),
+        edit(
+            f"{ROLE}:next_step",
+            "seen.power is OFF and",
+            "seen.power is OFF and vm.spec.power_state is OFF and",
+        ),
+    ),
+    Mutant(
+        "resized-on-paper",
+        "The class of a VM that is off is changed, and its host knows nothing of it.",
+        ("T-08",),
+        edit(
+            "vmsim.fleet:Fleet._resized",
+            "guest.resized)",
+            "replace(guest.requirement, class_name=guest.resized.class_name))",
+        ),
+    ),
 )

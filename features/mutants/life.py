@@ -145,8 +145,8 @@ BEGINNING = (
         ("T-08",),
         edit(
             "vmsim.rendering:_raw_status",
-            'vm.spec.class_name if status.unique_id else ""',
-            '""',
+            '"class": reference if status.class_name else {}',
+            '"class": {}',
         ),
     ),
 )

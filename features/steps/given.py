@@ -30,11 +30,6 @@ def _host_with_memory(target: Target, name: str, memory: str) -> None:
     target.declare_host(name, memory=memory)
 
 
-@given(phrase('host "{name:q}" with cores of {mhz:d} MHz'))
-def _host_with_clock(target: Target, name: str, mhz: int) -> None:
-    target.declare_host(name, mhz=mhz)
-
-
 @given(phrase('hosts {names:qs} with device "{device:q}"'))
 def _hosts_with_device(target: Target, names: list[str], device: str) -> None:
     for name in names:
@@ -79,20 +74,6 @@ def _class(target: Target, name: str, cpus: int, memory: str) -> None:
     target.apply_class(name, {"cpus": cpus, "memory": memory})
 
 
-@given(phrase('class "{name:q}" that requests {requests} of {limits}'))
-def _class_with_policies(target: Target, name: str, requests: str, limits: str) -> None:
-    fields = target.fields(f"resources: {{requests: {requests}, limits: {limits}}}")
-    target.apply_class(name, {"cpus": 2, "memory": "4Gi"}, policies=fields)
-    assert not target.answer.reasons, target.answer.reasons
-
-
-@given(phrase('class "{name:q}" that brings configuration {fields}'))
-def _class_with_configuration(target: Target, name: str, fields: str) -> None:
-    given = target.fields(f"configSpec: {fields}")
-    target.apply_class(name, {"cpus": 2, "memory": "4Gi"}, **given)
-    assert not target.answer.reasons, target.answer.reasons
-
-
 @given(phrase('class "{name:q}" with device "{device:q}"'))
 def _class_with_device(target: Target, name: str, device: str) -> None:
     """`vendor:device` is passed through, anything else is the profile of a vGPU."""
@@ -121,12 +102,12 @@ def _running_vm_of_class(target: Target, name: str, vm_class: str) -> None:
 
 @given(phrase('VM "{name:q}" that is {state:power}'))
 def _vm_that_is(target: Target, name: str, state: str) -> None:
-    _make(target, name, state, {})
+    make(target, name, state, {})
 
 
 @given(phrase('VM "{name:q}" that is {state:power}, with these fields of spec:'))
 def _vm_with_fields(target: Target, name: str, state: str, docstring: str) -> None:
-    _make(target, name, state, target.fields(docstring))
+    make(target, name, state, target.fields(docstring))
 
 
 @given(phrase('VM "{name:q}" that waits for a host'))
@@ -164,14 +145,14 @@ def _cluster_image(target: Target, name: str) -> None:
 
 @given(phrase('VM "{name:q}" with zone label "{zone:q}" that is {state:power}'))
 def _vm_in_zone(target: Target, name: str, zone: str, state: str) -> None:
-    _make(target, name, state, {"labels": {ZONE_LABEL: zone}})
+    make(target, name, state, {"labels": {ZONE_LABEL: zone}})
 
 
 @given(phrase('VM "{name:q}" that is {state:power} and has a CD-ROM'))
 def _vm_with_cdrom(target: Target, name: str, state: str) -> None:
     image = {"kind": "VirtualMachineImage", "name": "vmi-00000000000000006"}
     drive = {"name": "cdrom1", "image": image, "connected": True, "allowGuestControl": True}
-    _make(target, name, state, {"guestID": GUEST, "hardware": {"cdrom": [drive]}})
+    make(target, name, state, {"guestID": GUEST, "hardware": {"cdrom": [drive]}})
 
 
 @given(phrase('VM "{name:q}" that waits for class "{vm_class:q}"'))
@@ -276,12 +257,12 @@ def _stranded_by_failure(target: Target, name: str, vm_class: str) -> None:
 
 @given(phrase('VM "{name:q}" with annotation "{key:q}" that is {state:power}'))
 def _annotated_vm(target: Target, name: str, key: str, state: str) -> None:
-    _make(target, name, state, {"annotations": {key: "true"}})
+    make(target, name, state, {"annotations": {key: "true"}})
 
 
 @given(phrase('VM "{name:q}" that is held back by annotation "{key:q}"'))
 def _held_vm(target: Target, name: str, key: str) -> None:
-    _make(target, name, "powered off", {"annotations": {key: "true"}})
+    make(target, name, "powered off", {"annotations": {key: "true"}})
     target.patch(name, {"spec": {"powerState": target.words.power["powered on"]}})
     target.wait(target.timeouts.running_s)
     assert not target.runs_anywhere(name), f"VM {name} runs"
@@ -314,7 +295,7 @@ def _stuck_deletion(target: Target, name: str) -> None:
 
 @given(phrase('suspended VM "{name:q}" with power-off mode "{mode:q}"'))
 def _suspended_vm(target: Target, name: str, mode: str) -> None:
-    _make(target, name, "powered on", {"powerOffMode": mode})
+    make(target, name, "powered on", {"powerOffMode": mode})
     word = target.words.power["suspended"]
     target.patch(name, {"spec": {"powerState": word}})
     limit_s = target.timeouts.running_s
@@ -330,12 +311,6 @@ def _missing(target: Target, kind: str, name: str) -> None:
 @given(phrase('image "{name:q}" with display name "{display:q}"'))
 def _named_image(target: Target, name: str, display: str) -> None:
     target.copy_image(name, display)
-    assert not target.answer.reasons, target.answer.reasons
-
-
-@given(phrase('image "{name:q}" with firmware "{firmware:q}"'))
-def _image_with_firmware(target: Target, name: str, firmware: str) -> None:
-    target.copy_image(name, firmware=firmware)
     assert not target.answer.reasons, target.answer.reasons
 
 
@@ -376,7 +351,8 @@ def _await_nothing(target: Target, name: str) -> None:
     assert target.held(name) is None, f"VM {name} was made"
 
 
-def _make(target: Target, name: str, state: str, fields: dict[str, object]) -> None:
+def make(target: Target, name: str, state: str, fields: dict[str, object]) -> None:
+    """A VM that has that power state, with these fields of spec."""
     word = target.words.power[state]
     target.apply_vm(name, powerState=word, **fields)
     assert not target.answer.reasons, target.answer.reasons

@@ -209,37 +209,6 @@ def _has_address(target: Target, name: str, limit: float) -> None:
     assert target.until(lambda: bool(target.address(name)), limit), target.status(name)
 
 
-@then(phrase('VM "{name:q}" has {cpus:d} CPUs and {memory_mib:d} MiB of memory'))
-def _has_hardware(target: Target, name: str, cpus: int, memory_mib: int) -> None:
-    found = target.hardware(name)
-    assert (found.cpus, found.memory_mib) == (cpus, memory_mib)
-
-
-@then(phrase('VM "{name:q}" reserves {mhz:d} MHz and {memory_mib:d} MiB within {limit:time}'))
-def _reserves(target: Target, name: str, mhz: int, memory_mib: int, limit: float) -> None:
-    assert target.until(lambda: target.held(name) is not None, limit), f"no host has VM {name}"
-    found = target.hardware(name)
-    assert (found.cpu_reservation_mhz, found.memory_reservation_mib) == (mhz, memory_mib)
-
-
-@then(phrase('VM "{name:q}" may use {mhz:d} MHz and {memory_mib:d} MiB'))
-def _is_limited(target: Target, name: str, mhz: int, memory_mib: int) -> None:
-    found = target.hardware(name)
-    assert (found.cpu_limit_mhz, found.memory_limit_mib) == (mhz, memory_mib)
-
-
-@then(phrase('VM "{name:q}" may use all that there is'))
-def _is_unlimited(target: Target, name: str) -> None:
-    found = target.hardware(name)
-    assert (found.cpu_limit_mhz, found.memory_limit_mib) == (None, None)
-
-
-@then(phrase('VM "{name:q}" boots by "{firmware:q}" within {limit:time}'))
-def _boots_by(target: Target, name: str, firmware: str, limit: float) -> None:
-    assert target.until(lambda: target.held(name) is not None, limit), f"no host has VM {name}"
-    assert target.hardware(name).firmware == firmware
-
-
 @then(phrase('the Node of VM "{name:q}" is the host that holds it'))
 def _node_is_host(target: Target, name: str) -> None:
     held = target.held(name)
@@ -298,14 +267,6 @@ def _condition_reason(target: Target, name: str, kind: str, reason: str, limit: 
 @then(phrase('VM "{name:q}" reports {field:w} "{value:q}" within {limit:time}'))
 def _reports(target: Target, name: str, field: str, value: str, limit: float) -> None:
     reported = target.until(lambda: target.status(name).get(field) == value, limit)
-    assert reported, target.status(name)
-
-
-@then(phrase('VM "{name:q}" reports class "{vm_class:q}" as the one in force within {limit:time}'))
-def _reports_class(target: Target, name: str, vm_class: str, limit: float) -> None:
-    reported = target.until(
-        lambda: target.status(name).get("class", {}).get("name") == vm_class, limit
-    )
     assert reported, target.status(name)
 
 

@@ -252,17 +252,6 @@ def _create_of_all(target: Target, name: str, vm_class: str, image: str, storage
     target.apply_vm(name, className=vm_class, imageName=image, storageClass=storage)
 
 
-@when(
-    phrase(
-        'VM "{name:q}" of class "{vm_class:q}" and image "{image:q}" is created with boot options '
-        "{options}"
-    )
-)
-def _create_to_boot(target: Target, name: str, vm_class: str, image: str, options: str) -> None:
-    given = target.fields(f"bootOptions: {options}")
-    target.apply_vm(name, className=vm_class, imageName=image, **given)
-
-
 @when(phrase('image "{name:q}" becomes ready'))
 def _image_ready(target: Target, name: str) -> None:
     target.copy_image(name)

@@ -35,7 +35,7 @@ from vmsim.conformance.suite import Case, Line
 from vmsim.conformance.verdicts import Verdict
 from vmsim.problems import Unreachable
 
-STEPS = ("features.steps.given", "features.steps.when", "features.steps.then")
+STEPS = tuple(f"features.steps.{name}" for name in ("given", "when", "then", "hardware"))
 CASE_LIMIT_S = 300.0
 
 Step = Callable[..., object]
