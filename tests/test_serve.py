@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from backends.kube_process import KubeProcess
+from features.kube.clocks import StepTime
 from tests.serving import Served
 from vmsim.crds import resource_path
 from vmsim.editions import EDITIONS
@@ -396,17 +398,24 @@ def test_cluster_that_exists_is_served(cluster: KubeProcess, tmp_path: Path) -> 
             )
 
 
-def test_cluster_that_exists_asks_us_where_we_say(cluster: KubeProcess, tmp_path: Path) -> None:
-    pki, tls = cluster.folder / "pki", tmp_path / "tls"
+def asking(cluster: KubeProcess, folder: Path, *words: str) -> Served:
+    """A `vmsim serve` that the cluster can ask."""
+    tls = folder / "tls"
     tls.mkdir()
-    for ours, theirs in {
-        "tls.crt": "webhook.crt",
-        "tls.key": "webhook.key",
-        "ca.crt": "ca.crt",
-    }.items():
-        (tls / ours).write_bytes((pki / theirs).read_bytes())
-    words = ("--webhook-host", "127.0.0.1", "--webhook-tls", str(tls))
-    with on_cluster(cluster, tmp_path, *words) as served:
+    ours = {"tls.crt": "webhook.crt", "tls.key": "webhook.key", "ca.crt": "ca.crt"}
+    for name, theirs in ours.items():
+        (tls / name).write_bytes((cluster.folder / "pki" / theirs).read_bytes())
+    where = ("--webhook-host", "127.0.0.1", "--webhook-tls", str(tls))
+    return on_cluster(cluster, folder, *where, *words)
+
+
+def webhooks(served: Served) -> list[str]:
+    items = served.json("mutatingwebhookconfiguration")["items"]
+    return [item["metadata"]["name"] for item in items]
+
+
+def test_cluster_that_exists_asks_us_where_we_say(cluster: KubeProcess, tmp_path: Path) -> None:
+    with asking(cluster, tmp_path) as served:
         assert "cannot ask us" not in served.log
         wrong = {"className": "", "imageName": "none", "storageClass": "none"}
         text = manifest("every-rule", **wrong)
@@ -418,9 +427,61 @@ def test_cluster_that_exists_asks_us_where_we_say(cluster: KubeProcess, tmp_path
         apply(served, "asked")
         served.eventually(lambda: is_on(served, "asked"))
         served.kubectl("delete", "vm", "asked", "-n", "demo", "--timeout=30s")
-    assert "No resources" in served.kubectl("get", "mutatingwebhookconfiguration") or (
-        "vmsim" not in served.kubectl("get", "mutatingwebhookconfiguration")
-    )
+    assert webhooks(served) == []
+
+
+def test_clock_that_stands_still_answers_a_cluster_that_asks(
+    cluster: KubeProcess, tmp_path: Path
+) -> None:
+    with asking(cluster, tmp_path, "--speed", "0") as served, served.api as api:
+        clock = StepTime(api)
+        apply(served, "stepped")
+        began_s = time.monotonic()
+        clock.wait(600, ("VirtualMachine",))
+        assert time.monotonic() - began_s < 4
+        assert is_on(served, "stepped")
+        served.kubectl("delete", "vm", "stepped", "-n", "demo", "--wait=false")
+        began_s = time.monotonic()
+        clock.wait(600, ("VirtualMachine",))
+        assert time.monotonic() - began_s < 4
+        assert "NotFound" in served.kubectl("get", "vm", "stepped", "-n", "demo", fails=True)
+
+
+def test_what_a_killed_serve_left_is_taken_over_or_taken_back(
+    cluster: KubeProcess, tmp_path: Path
+) -> None:
+    served = asking(cluster, tmp_path).start()
+    try:
+        apply(served, "left")
+        served.eventually(lambda: is_on(served, "left"))
+        served.kill()
+
+        refused = served.kubectl("apply", "-f", "-", stdin=manifest("refused"), fails=True)
+        assert "failed calling webhook" in refused
+        served.kubectl("delete", "vm", "left", "-n", "demo", "--wait=false")
+
+        with on_cluster(cluster, tmp_path) as another:
+            assert webhooks(another) == []
+            another.kubectl("wait", "--for=delete", "vm/left", "-n", "demo", "--timeout=30s")
+        served.start()
+        apply(served, "left")
+        served.eventually(lambda: is_on(served, "left"))
+        served.kill()
+        served.kubectl("delete", "vm", "left", "-n", "demo", "--wait=false")
+
+        served.vmsim("uninstall", "--kubeconfig", str(cluster.kubeconfig))
+
+        served.kubectl("wait", "--for=delete", "vm/left", "-n", "demo", "--timeout=10s")
+        assert webhooks(served) == []
+        for kind in ("node", "validatingadmissionpolicy", "validatingadmissionpolicybinding"):
+            assert served.json(kind)["items"] == []
+        for kind in ("clusterrole", "clusterrolebinding", "configmap -n kube-system"):
+            names = [item["metadata"]["name"] for item in served.json(*kind.split())["items"]]
+            assert not [name for name in names if name.startswith("vmsim")]
+        apply(served, "of-nobody")
+        served.kubectl("delete", "vm", "of-nobody", "-n", "demo", "--timeout=10s")
+    finally:
+        served.stop()
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,7 @@ def _main(
 
 
 app.command()(serve_cli.serve)
+app.command()(serve_cli.uninstall)
 app.add_typer(serve_cli.node_app, name="node")
 app.add_typer(conform_cli.app, name="conform")
 app.command()(whatif_cli.whatif)

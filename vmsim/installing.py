@@ -2,24 +2,30 @@
 
 The edition's kinds, the update table as a policy, the controller's role, and the objects of the
 scenario: classes, images, storage, zones, namespaces. Kinds, policy and role are written at every
-start; the scenario's objects only once, since what a user deleted shall stay deleted.
+start; the scenario's objects only once, since what a user deleted shall stay deleted. `uninstall`
+takes back what acts on others: the kinds stay, with the objects that users have of them.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from vmsim import crds, reviewing, update_policy
-from vmsim.editions import Edition
+from vmsim import crds, nodes, reviewing, update_policy
+from vmsim.editions import EDITIONS, Edition
 from vmsim.kinds import kinds
 from vmsim.kube import Denial, Kube
 from vmsim.plan import Plan
 from vmsim.problems import BadInput, Problem, Unreachable
 
 ESTABLISHED_S = 60.0
+OLDEST = (1, 30)
+"""The first Kubernetes whose admission policies and match conditions are stable."""
+
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 POLICIES = "/apis/admissionregistration.k8s.io/v1"
 ROLES = "/apis/rbac.authorization.k8s.io/v1"
+NODES = "/api/v1/nodes"
 MARK = "/api/v1/namespaces/kube-system/configmaps"
 MARK_NAME = "vmsim"
 VM = "VirtualMachine"
@@ -33,6 +39,7 @@ def install(kube: Kube, plan: Plan, say: Say) -> list[tuple[str, dict[str, Any]]
     The answer is what is to be made when somebody serves: the plan's VMs, with their paths.
     """
     edition = plan.edition
+    _check_version(kube)
     _check_edition(kube, edition)
     definitions = crds.definitions(edition)
     for definition in definitions:
@@ -98,23 +105,69 @@ def register(kube: Kube, url: str, authority: bytes) -> None:
     kube.apply(f"{POLICIES}/mutatingwebhookconfigurations/{reviewing.NAME}", body)
 
 
+def uninstall(kube: Kube) -> None:
+    """Take back what `install` and `register` put there and what serving left, but for the kinds
+    and their objects. VMs lose our finalizer, so those that are being deleted go."""
+    unregister(kube)
+    for edition in EDITIONS.values():
+        _let_vms_go(kube, edition)
+        for make in (update_policy.policy, update_policy.creation_policy):
+            for body in make(edition):
+                kube.delete(_place(POLICIES, body))
+    for body in crds.rbac():
+        kube.delete(_place(ROLES, body))
+    for raw in kube.items(NODES):
+        if (raw["metadata"].get("labels") or {}).get(nodes.MANAGED) == "vmsim":
+            kube.delete(f"{NODES}/{raw['metadata']['name']}")
+    kube.delete(f"{MARK}/{MARK_NAME}")
+
+
+def _let_vms_go(kube: Kube, edition: Edition) -> None:
+    kind = kinds(edition.name)[VM]
+    if edition.version not in _versions(kube, edition):
+        return
+    for raw in kube.items(crds.resource_path(kind)):
+        metadata = raw["metadata"]
+        there = metadata.get("finalizers") or ()
+        if edition.finalizer in there:
+            left = [name for name in there if name != edition.finalizer]
+            path = crds.resource_path(kind, metadata["namespace"], metadata["name"])
+            kube.patch(path, {"metadata": {"finalizers": left}})
+
+
 def _apply(kube: Kube, root: str, body: Mapping[str, Any]) -> None:
+    kube.apply(_place(root, body), body)
+
+
+def _place(root: str, body: Mapping[str, Any]) -> str:
     plural = body["kind"].lower()
     plural = plural[:-1] + "ies" if plural.endswith("y") else plural + "s"
-    kube.apply(f"{root}/{plural}/{body['metadata']['name']}", body)
+    return f"{root}/{plural}/{body['metadata']['name']}"
+
+
+def _check_version(kube: Kube) -> None:
+    """Refuse a server that is too old for what we ask of it."""
+    number = str(kube.get("/version")["gitVersion"])
+    if tuple(int(part) for part in re.findall(r"\d+", number)[:2]) < OLDEST:
+        needed = ".".join(map(str, OLDEST))
+        raise BadInput([Problem(f"the API server is Kubernetes {number}, not {needed} or newer")])
 
 
 def _check_edition(kube: Kube, edition: Edition) -> None:
     """Refuse a server that has the kinds of another edition: they cannot be turned into ours."""
-    kind = kinds(edition.name)["VirtualMachine"]
+    there = _versions(kube, edition)
+    if there and edition.version not in there:
+        message = f"the API server has VirtualMachine {', '.join(there)}, not {edition.version}"
+        raise BadInput([Problem(message, hint="--data-dir names a fresh folder")])
+
+
+def _versions(kube: Kube, edition: Edition) -> list[str]:
+    """The versions of VirtualMachine that the server has."""
+    kind = kinds(edition.name)[VM]
     path = f"{CRDS}/{kind.plural}.{kind.group}"
     if not kube.exists(path):
-        return
-    there = kube.get(path)
-    served = [version["name"] for version in there["spec"]["versions"]]
-    if edition.version not in served:
-        message = f"the API server has VirtualMachine {', '.join(served)}, not {edition.version}"
-        raise BadInput([Problem(message, hint="--data-dir names a fresh folder")])
+        return []
+    return [version["name"] for version in kube.get(path)["spec"]["versions"]]
 
 
 def _wait_for(kube: Kube, path: str) -> None:

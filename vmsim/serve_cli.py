@@ -38,6 +38,10 @@ UNASKED = (
     "that it refuses VMs by: names of images, zones, storage classes and guests are not judged, "
     "and nothing is completed; --webhook-host lets it ask"
 )
+UNINSTALLED = (
+    "webhook, policies, roles and Nodes are gone, and no VM waits for vmsim any more; the kinds "
+    "stay, and all VMs would go with them: kubectl delete crd -l app.kubernetes.io/managed-by=vmsim"
+)
 
 node_app = typer.Typer(help="Act on a host of a running `vmsim serve`.", no_args_is_help=True)
 ServedBackend = StrEnum(  # type: ignore[misc]
@@ -111,6 +115,16 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
         say(f"serving {plan.scenario.metadata.name} on {chosen.name}: {words}, {serves}")
         supervisor.serve()
         say("stopped")
+
+
+def uninstall(kubeconfig: Config = None, context: Context = None) -> None:
+    """Take back from a cluster what `vmsim serve` put there; the kinds and their objects stay."""
+    with exit_codes(), _api(kubeconfig, context) as api:
+        from vmsim import installing, stepping
+
+        installing.uninstall(api)
+        stepping.retract(api)
+        print(UNINSTALLED, file=sys.stderr)
 
 
 def _about(edition: str, backend: str, speed: float) -> dict[str, str]:

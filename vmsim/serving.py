@@ -53,7 +53,7 @@ LATE_S = 1.0
 RETRY_S = 5.0
 LAST_WORDS_S = 5.0
 JUDGED_S = 8.0
-SETTLE_S = 15.0
+SETTLE_S, HEAR_S = 15.0, 0.1
 LOOK_S, LOOK_SHARE = 2.0, 20.0
 LOOKS = 3
 
@@ -176,14 +176,17 @@ class Supervisor:
             self._vsphere().seen(self._backend.look())
 
     def _settle(self) -> bool:
-        """Do and write all that is to be done at this second; whether something was written."""
+        """Do and write all that is to be done at this second; whether something was written.
+
+        Questions are heard meanwhile: the server may ask before it takes what it is to be given.
+        """
         told, deadline_s = False, time.monotonic() + SETTLE_S
         while not self._stopped.is_set():
             self._handle()
             self._catch_up()
             wrote = self._flush()
             told = told or wrote
-            drained = self.outbox.drained(LAST_WORDS_S) and self._later.drained(LAST_WORDS_S)
+            drained = self.outbox.drained(HEAR_S) and self._later.drained(HEAR_S)
             if drained and not wrote and self._inbox.empty():
                 break
             if time.monotonic() > deadline_s:

@@ -30,6 +30,11 @@ def announce(kube: Kube, about: Mapping[str, str]) -> None:
     kube.patch(f"{CONFIG_MAPS}/{NAME}", {"data": {"ask": None, "said": None, **about}})
 
 
+def retract(kube: Kube) -> None:
+    """Tell no more."""
+    kube.delete(f"{CONFIG_MAPS}/{NAME}")
+
+
 class Steps:
     """Moves the clock of a `Supervisor` as the ConfigMap asks."""
 
