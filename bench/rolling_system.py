@@ -6,7 +6,7 @@ Nothing is left out of the model but dirty pages and fixed times, which the base
 """
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,12 +17,12 @@ from bench import churn, rolling, system
 from bench.stopwatch import Stopwatch
 from vmsim import loading
 from vmsim.documents import Document, Lines
-from vmsim.inventory import CPU, MEMORY, Inventory
+from vmsim.inventory import CPU
 from vmsim.objects import HostState, VirtualMachine
-from vmsim.placement import Requirement
 from vmsim.simulate import System
 from vmsim.trace import Record
 
+OVERCOMMIT = {"cpu": 4.0, "memory": 1.0}
 BLOCK = {
     "network": {"efficiency": 1.0},
     "limits": {"host": rolling.AT_ONCE},
@@ -35,17 +35,12 @@ def scenario(vms: list[tuple[int, int]]) -> dict[str, Any]:
     made = system.scenario(len(vms) // rolling.VMS_PER_HOST)
     spec = made["spec"]
     spec["vmotion"] = BLOCK
-    spec["policies"] |= {"placement": "first_fit", "overcommit": {"cpu": 4.0, "memory": 1.0}}
+    spec["policies"] |= {"placement": "most_free_memory", "overcommit": OVERCOMMIT}
     spec["clusters"][0]["hosts"][0]["nicMbps"] = rolling.NIC_MBPS
     known = {(cpus, gib) for cpus, gib, _ in churn.CLASSES}
     new = sorted({(cpus, mib // 1024) for cpus, mib in vms} - known)
     spec["manifests"] += [system.vm_class(*size) for size in new]
     return made
-
-
-def most_free_memory(requirement: Requirement, inventory: Inventory) -> Callable[[int], float]:
-    """The host with the most free memory."""
-    return inventory.cells[MEMORY].__getitem__
 
 
 class Rolling:
@@ -59,7 +54,6 @@ class Rolling:
         self.system.begin()
         self._settle()
         self._fill(vms)
-        self.system.fleet.placer._policy = most_free_memory
         self._entered = self.env.event()
         self.migrations = 0
         self.system.trace.listen(self._see)

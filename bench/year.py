@@ -16,7 +16,6 @@ folded from the records as they come (`Figures`); no trace is kept.
 import dataclasses
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,9 +29,7 @@ from vmsim import loading
 from vmsim.adoption import Remembered, adopt
 from vmsim.controller import Surroundings
 from vmsim.documents import Document, Lines
-from vmsim.inventory import CPU, Inventory
 from vmsim.objects import PowerState, VirtualMachine
-from vmsim.placement import Requirement
 from vmsim.plan import Plan
 from vmsim.simulate import System
 from vmsim.status import report
@@ -66,6 +63,7 @@ def scenario(hosts: int) -> dict[str, Any]:
     made = system.scenario(hosts)
     spec = made["spec"]
     spec["duration"] = f"{int(YEAR_S)}s"
+    spec["policies"]["placement"] = "most_free_cpu"
     spec["durations"] = system.NO_TIME | {"guest_boot": f"{BOOT_S}s"}
     spec["highAvailability"] = {
         "detection": {
@@ -77,11 +75,6 @@ def scenario(hosts: int) -> dict[str, Any]:
     law = {"exponential": {"mean": MTBF}}, {"exponential": {"mean": MTTR}}
     spec["failures"] = {"hosts": [{"mtbf": law[0], "mttr": law[1]}]}
     return made
-
-
-def most_free_cores(requirement: Requirement, inventory: Inventory) -> Callable[[int], float]:
-    """The host with the most free cores."""
-    return inventory.cells[CPU].__getitem__
 
 
 def plan(hosts: int) -> Plan:
@@ -130,7 +123,6 @@ def replicate(
     mine = dataclasses.replace(made, scenario=made.scenario.model_copy(update={"spec": spec}))
     with opened("memory", mine.hosts) as backend:
         run = System(mine, backend, simpy.Environment(), sink)
-    run.fleet.placer._policy = most_free_cores
     if sink is None:
         run.trace.forgo_digest()
     figures = Figures()

@@ -193,6 +193,8 @@ CHOICES: Mapping[str, tuple[tuple[int, ...], int]] = {
     "first_fit": ((7, 4, 6, 0), 1),
     "best_fit": ((7, 4, 6, 0), 2),
     "worst_fit": ((7, 4, 6, 0), 3),
+    "most_free_cpu": ((7, 4, 6, 0), 3),
+    "most_free_memory": ((7, 4, 6, 0), 3),
     "dot_product": ((7, 4, 6, 0), 3),
     "l2_norm": ((7, 4, 6, 0), 2),
     "fragmentation_gradient": ((7, 4, 6, 0), 1),
@@ -231,6 +233,14 @@ def test_worst_fit_goes_by_the_scarcer_of_cpu_and_memory() -> None:
     found.claim(needs(need(cpus=1, memory_mib=12 * GIB), found), 0)
     found.claim(needs(need(cpus=4, memory_mib=8 * GIB), found), 1)
     assert place(need(), found, "worst_fit") == 1
+
+
+def test_most_free_goes_by_one_of_cpu_and_memory() -> None:
+    found = inventory(hosts(2))
+    found.claim(needs(need(cpus=1, memory_mib=12 * GIB), found), 0)
+    found.claim(needs(need(cpus=4, memory_mib=8 * GIB), found), 1)
+    chosen = [place(need(), found, f"most_free_{what}") for what in ("cpu", "memory")]
+    assert chosen == [0, 1]
 
 
 def test_placing_claims_nothing() -> None:

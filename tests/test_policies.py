@@ -71,6 +71,8 @@ NAIVE: Mapping[str, Naive] = {
     "first_fit": lambda vm, found, row: 0.0,
     "best_fit": lambda vm, found, row: -float(found.room[CPU][row]),
     "worst_fit": lambda vm, found, row: min(free(found, CPU, row), free(found, MEMORY, row)),
+    "most_free_cpu": lambda vm, found, row: float(found.room[CPU][row]),
+    "most_free_memory": lambda vm, found, row: float(found.room[MEMORY][row]),
     "dot_product": naive_dot,
     "l2_norm": naive_l2,
     "fragmentation_gradient": naive_fgd,

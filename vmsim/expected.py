@@ -18,7 +18,7 @@ from vmsim.inventory import Inventory, Needs, Overcommit
 from vmsim.manifests import Manifest, to_vm
 from vmsim.placement import LIFETIME_CLASSES, Placer, Requirement, needs
 from vmsim.plan import Plan
-from vmsim.policies import first_fit
+from vmsim.policies import BUILT_IN, first_fit
 from vmsim.reconcile import requirement
 
 
@@ -46,7 +46,7 @@ def prepared(plan: Plan) -> Inventory:
     if name == "lifetime_aware":
         for number in range(1, LIFETIME_CLASSES + 1):
             inventory.declare(f"lifetime/{number}", PLENTY)
-    if name not in ("first_fit", "best_fit", "worst_fit"):
+    if name == "fragmentation_gradient" or name not in BUILT_IN:
         inventory.mix = mix(kinds(plan, inventory), inventory)
     return inventory
 

@@ -39,6 +39,16 @@ def worst_fit(requirement: Requirement, inventory: Inventory) -> Score:
     return lambda row: min(cpu[row] / cpus[row], memory[row] / mib[row])
 
 
+def most_free_cpu(requirement: Requirement, inventory: Inventory) -> Score:
+    """The host with the most free vCPUs: spreads the load by CPU alone."""
+    return inventory.cells[CPU].__getitem__
+
+
+def most_free_memory(requirement: Requirement, inventory: Inventory) -> Score:
+    """The host with the most free memory: spreads the load by memory alone."""
+    return inventory.cells[MEMORY].__getitem__
+
+
 def dot_product(requirement: Requirement, inventory: Inventory) -> Score:
     """The host whose free room, as a vector of shares, lies most in the direction of the need.
 
@@ -104,6 +114,8 @@ BUILT_IN: Mapping[str, Policy] = MappingProxyType(
         "first_fit": first_fit,
         "best_fit": best_fit,
         "worst_fit": worst_fit,
+        "most_free_cpu": most_free_cpu,
+        "most_free_memory": most_free_memory,
         "dot_product": dot_product,
         "l2_norm": l2_norm,
         "fragmentation_gradient": fragmentation_gradient,

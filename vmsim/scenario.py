@@ -85,8 +85,9 @@ class Policies(Strict):
     """How the two roles behave."""
 
     placement: PolicyName = "worst_fit"
-    """How a host is chosen among those that fit: worst_fit, best_fit, first_fit, dot_product,
-    l2_norm, fragmentation_gradient, lifetime_aware, or the entry point of a plug-in."""
+    """How a host is chosen among those that fit: worst_fit, best_fit, first_fit, most_free_cpu,
+    most_free_memory, dot_product, l2_norm, fragmentation_gradient, lifetime_aware, or the entry
+    point of a plug-in."""
     eviction: Eviction | None = None
     """What happens to a VM that cannot be migrated off a host entering maintenance: by default
     the edition's."""
