@@ -27,8 +27,8 @@ def command(driver: str, folder: Path) -> list[str] | str:
     if reason:
         return reason
     jars = class_path.read_text().strip()
-    source = str(SOURCES / f"{driver}.java")
-    reason = _failure(["javac", "-cp", jars, "-d", str(classes), source])
+    sources = [str(source) for source in sorted(SOURCES.glob("*.java"))]
+    reason = _failure(["javac", "-cp", jars, "-d", str(classes), *sources])
     return reason or ["java", "-cp", f"{classes}:{jars}", driver]
 
 

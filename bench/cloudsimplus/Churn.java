@@ -86,7 +86,8 @@ public final class Churn extends CloudSimEntity {
     return workload.getDouble(number * RECORD_BYTES);
   }
 
-  private static List<Host> hosts(int count) {
+  /** So many hosts of 48 cores and 512 GiB; the workload of {@link Year} has the same. */
+  static List<Host> hosts(int count) {
     List<Host> hosts = new ArrayList<>(count);
     for (int i = 0; i < count; i++) {
       List<Pe> cores = new ArrayList<>(HOST_CORES);

@@ -21,8 +21,6 @@ import org.cloudsimplus.core.events.SimEvent;
 import org.cloudsimplus.datacenters.DatacenterSimple;
 import org.cloudsimplus.hosts.Host;
 import org.cloudsimplus.hosts.HostSimple;
-import org.cloudsimplus.resources.Pe;
-import org.cloudsimplus.resources.PeSimple;
 import org.cloudsimplus.util.Log;
 import org.cloudsimplus.vms.Vm;
 import org.cloudsimplus.vms.VmSimple;
@@ -46,8 +44,6 @@ public final class Year extends CloudSimEntity {
   private static final double MTTR_S = 24 * 3600.0;
   private static final double DETECTION_S = 120;
   private static final double BOOT_S = 60;
-  private static final int HOST_CORES = 48;
-  private static final long HOST_MIB = 512L * 1024;
   private static final int RECORD_BYTES = 8;
 
   private final VmAllocationPolicy policy;
@@ -158,14 +154,7 @@ public final class Year extends CloudSimEntity {
 
   private static Year replicate(int count, ByteBuffer sizes, long seed) {
     CloudSimPlus simulation = new CloudSimPlus(0.001);
-    List<Host> hosts = new ArrayList<>(count);
-    for (int i = 0; i < count; i++) {
-      List<Pe> cores = new ArrayList<>(HOST_CORES);
-      for (int core = 0; core < HOST_CORES; core++) {
-        cores.add(new PeSimple(1000));
-      }
-      hosts.add(new HostSimple(HOST_MIB, 100_000_000L, 1_000_000_000L, cores));
-    }
+    List<Host> hosts = Churn.hosts(count);
     var datacenter = new DatacenterSimple(simulation, hosts, new VmAllocationPolicySimple());
     Year year = new Year(simulation, datacenter, hosts, sizes, seed);
     simulation.start();
