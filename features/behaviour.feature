@@ -73,6 +73,35 @@ Feature: What the controller does with a VM
     When annotation "poweron.check.vmoperator.vmware.com/backup" is taken off VM "db"
     Then VMs "db" run within 40 minutes
 
+  @P-12
+  Scenario Outline: The first power-on of a VM is noted on it
+    Given the API of edition <edition>
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And VM "db" that is powered off
+    When VM "db" is changed to be powered on
+    Then VM "db" carries annotation "virtualmachine.vmoperator.vmware.com/first-boot-done" within 5 minutes
+    And VMs "db" run within 1 minute
+
+    Examples:
+      | edition |
+      | 2023-03 |
+      | 2026-08 |
+
+  @P-12
+  Scenario Outline: A VM that was never powered on has no note of it
+    Given the API of edition <edition>
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    When VM "db" is created with powerState "<off>"
+    Then VM "db" is powered off within 5 minutes
+    And VM "db" carries no annotation about "first-boot"
+
+    Examples:
+      | edition | off        |
+      | 2023-03 | poweredOff |
+      | 2026-08 | PoweredOff |
+
   @P-22 @T-10
   Scenario Outline: A VM whose work an administrator paused is left as it is, and says so
     Given the API of edition 2026-08

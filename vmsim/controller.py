@@ -15,7 +15,7 @@ import simpy
 from vmsim.actions import Fault, Observed, PowerOffMode, Verb
 from vmsim.apiserver import ApiServer
 from vmsim.editions import Edition
-from vmsim.objects import ON, ZONE_LABEL, Condition, VirtualMachine
+from vmsim.objects import FIRST_BOOT, ON, ZONE_LABEL, Condition, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.ports import Hypervisor
 from vmsim.prerequisites import named_image, prerequisites, unmet
@@ -39,6 +39,7 @@ from vmsim.trace import Trace
 from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
 
 HARD = PowerOffMode.HARD
+BOOTED: Mapping[str, str] = {FIRST_BOOT: "true"}  # P-12, one for all VMs without another
 STEPS_PER_VISIT = 16  # a VM takes at most five steps at once; more is a defect, not a wait
 
 CREATING, POWER_CHANGE, DELETING, WAITING_FOR_IP, OTHER = 100, 99, 98, 97, -1
@@ -308,6 +309,8 @@ class Controller:
             old.last_restart = data["last_restart"] = seen.restarted
         if seen.zone and not vm.zone:
             vm.labels = {**vm.labels, **_in_zone(seen.zone)} if vm.labels else _in_zone(seen.zone)
+        if seen.power is ON and FIRST_BOOT not in vm.annotations:
+            vm.annotations = {**vm.annotations, **BOOTED} if vm.annotations else BOOTED
         if data:
             self._trace.write("vm", "Status", vm.key, data)
 

@@ -18,7 +18,7 @@ from vmsim.catalog import Catalog
 from vmsim.editions import Edition
 from vmsim.kube import Change
 from vmsim.manifests import Manifest, to_vm
-from vmsim.objects import ZONE_LABEL, Condition, VirtualMachine, VMStatus
+from vmsim.objects import FIRST_BOOT, ZONE_LABEL, Condition, VirtualMachine, VMStatus
 from vmsim.rendering import to_raw
 from vmsim.trace import Record, Trace
 
@@ -51,14 +51,15 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What the server shall have of a VM: the finalizer or not, the zone label if it has none,
-    and the status (None: leave it, the object goes)."""
+    """What the server shall have of a VM: the finalizer or not, the zone label if it has none, the
+    note of its first power-on, and the status (None: leave it, the object goes)."""
 
     key: str
     uid: str
     finalizer: str
     has_finalizer: bool
     zone: str
+    has_booted: bool
     status: Mapping[str, Any] | None
     seen: Mapping[str, Any]
 
@@ -76,11 +77,15 @@ class Write:
             "finalizers": wanted, "uid": self.uid, "resourceVersion": known["resourceVersion"],
         }  # fmt: skip
 
-    def labels(self) -> dict[str, Any] | None:
-        """The merge patch with the label of its zone, or None: it has one (Z-06)."""
-        if not self.zone or (self.seen["metadata"].get("labels") or {}).get(ZONE_LABEL):
-            return None
-        return {"labels": {ZONE_LABEL: self.zone}, "uid": self.uid}
+    def marks(self) -> dict[str, Any] | None:
+        """The merge patch with the label of its zone (Z-06) and the annotation of its first
+        power-on (P-12), or None: it has them."""
+        known, marks = self.seen["metadata"], {}
+        if self.zone and not (known.get("labels") or {}).get(ZONE_LABEL):
+            marks["labels"] = {ZONE_LABEL: self.zone}
+        if self.has_booted and FIRST_BOOT not in (known.get("annotations") or {}):
+            marks["annotations"] = {FIRST_BOOT: "true"}
+        return {**marks, "uid": self.uid} if marks else None
 
 
 class Mirror(ApiServer):
@@ -192,10 +197,11 @@ class Mirror(ApiServer):
             return None
         finalizer = self._edition.finalizer
         if vm is None:
-            return Write(key, raw["metadata"]["uid"], finalizer, False, "", None, raw)
+            return Write(key, raw["metadata"]["uid"], finalizer, False, "", False, None, raw)
         zone = vm.labels.get(ZONE_LABEL, "")
         status = self.status(vm)
-        return Write(key, vm.uid, finalizer, bool(vm.finalizer), zone, status, raw)
+        marks = (zone, FIRST_BOOT in vm.annotations)
+        return Write(key, vm.uid, finalizer, bool(vm.finalizer), *marks, status, raw)
 
     def written(self, key: str, raw: dict[str, Any]) -> None:
         """The server answered a write with this object."""
@@ -271,7 +277,7 @@ class Mirror(ApiServer):
         there = {name: given[name] for name in (*STATUS_FIELDS, "conditions") if given.get(name)}
         write = self.write(key)
         assert write is not None, "the VM was just seen"
-        if wanted != there or write.finalizers(raw) or write.labels():
+        if wanted != there or write.finalizers(raw) or write.marks():
             self.dirty[key] = None
 
     def _noted(self, record: Record) -> None:
@@ -291,5 +297,6 @@ def version_of(raw: Mapping[str, Any]) -> int:
 
 def _head(raw: Mapping[str, Any]) -> dict[str, Any]:
     """What writes must know of an object: it is kept for every VM, so the rest is left out."""
-    metadata = {name: value for name, value in raw["metadata"].items() if name != "annotations"}
-    return {"metadata": metadata}
+    notes = raw["metadata"].get("annotations") or {}
+    kept = {name: notes[name] for name in (FIRST_BOOT,) if name in notes}
+    return {"metadata": {**raw["metadata"], "annotations": kept}}

@@ -194,5 +194,6 @@ class VirtualMachine:
 
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
+FIRST_BOOT = "virtualmachine.vmoperator.vmware.com/first-boot-done"
 PAUSED_LABEL = "vmoperator.vmware.com/paused"
 PAUSERS = {"admin": "Admin", "devops": "DevOps", "both": "Admin, DevOps"}

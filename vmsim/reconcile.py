@@ -15,7 +15,7 @@ from vmsim.objects import BIOS, OFF, ON, PAUSED_LABEL, SUSPENDED, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.quantities import duration_s
 
-PAUSED = (PAUSED_LABEL, "vmoperator.vmware.com/pause-reconcile")
+PAUSED = frozenset((PAUSED_LABEL, "vmoperator.vmware.com/pause-reconcile"))
 LIFETIME = "vmsim.dev/lifetime"
 ABANDON = "vmoperator.vmware.com.protected/skip-delete-platform-resource"
 HOLD_POWER_ON = "poweron.check.vmoperator.vmware.com/"
@@ -90,7 +90,7 @@ def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition)
 
 
 def _is_paused(vm: VirtualMachine) -> bool:
-    return bool(vm.paused_by) or any(name in vm.annotations for name in PAUSED)
+    return bool(vm.paused_by) or not PAUSED.isdisjoint(vm.annotations)
 
 
 def _next_of_deletion(vm: VirtualMachine, seen: Observed) -> Step:

@@ -327,9 +327,9 @@ class Supervisor:
             if (write := self.mirror.write(key)) is not None:
                 job = partial(send, self._kube, self._path(key), write)
                 self.outbox.put(key, job, self._sent)
-                if labels := write.labels():
+                if marks := write.marks():
                     late = partial(self._send_late, self._kube.patch, self._path(key))
-                    late = partial(late, {"metadata": labels})
+                    late = partial(late, {"metadata": marks})
                     self._later.put(f"label/{key}", late, partial(self._labelled, key))
         self.mirror.dirty.clear()
         return self.hosts.flush() or some

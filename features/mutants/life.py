@@ -140,6 +140,18 @@ BEGINNING = (
         ),
     ),
     Mutant(
+        "first-boot-forgotten",
+        "The first power-on of a VM is not noted.",
+        ("P-12",),
+        edit(f"{CONTROLLER}._report", "seen.power is ON and", "False and"),
+    ),
+    Mutant(
+        "first-boot-foreseen",
+        "A VM is noted as powered on when it is made.",
+        ("P-12",),
+        edit(f"{CONTROLLER}._report", "seen.power is ON and", "seen.exists and"),
+    ),
+    Mutant(
         "class-not-told",
         "A VM does not report its class.",
         ("T-08",),

@@ -291,6 +291,15 @@ def _finalizer(target: Target, name: str, finalizer: str) -> None:
     assert vm["metadata"].get("finalizers") == [finalizer]
 
 
+@then(phrase('VM "{name:q}" carries annotation "{key:q}" within {limit:time}'))
+def _annotated(target: Target, name: str, key: str, limit: float) -> None:
+    def noted() -> bool:
+        notes = (target.get(name) or {}).get("metadata", {}).get("annotations", {})
+        return bool(notes.get(key) == "true")
+
+    assert target.until(noted, limit), target.get(name)
+
+
 @then(phrase('VM "{name:q}" carries no annotation about "{word:q}"'))
 def _no_annotation(target: Target, name: str, word: str) -> None:
     vm = target.get(name)
