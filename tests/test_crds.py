@@ -53,6 +53,15 @@ def test_every_kind_that_kubernetes_has_not_is_defined_with_its_names(edition: s
 
 
 @pytest.mark.parametrize("edition", NAMES)
+def test_every_field_that_explain_lists_is_described(edition: str) -> None:
+    for item in definitions(EDITIONS[edition]):
+        parts = item["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+        for part in ("spec", "status"):
+            for name, field in parts.get(part, {}).get("properties", {}).items():
+                assert field.get("description"), f"{item['spec']['names']['kind']}.{part}.{name}"
+
+
+@pytest.mark.parametrize("edition", NAMES)
 def test_schemas_are_structural(edition: str) -> None:
     for item in definitions(EDITIONS[edition]):
         for part in walk(item["spec"]["versions"][0]["schema"]):

@@ -31,6 +31,14 @@ _STATUS_PATHS: Mapping[str, Any] = {
     "vmIp": "The address that the guest reports",
 }
 _CONDITION_FIELDS = ("type", "status", "reason", "message", "severity")
+_POLICIES = ("AutomaticVMEvictionPolicy", "BestEffortRestartPolicy")
+_POLICY: Mapping[str, str] = {
+    "description": "What the policy is for",
+    "enforcementMode": "Whether the policy holds for VMs that do not ask for it",
+    "match": "For which VMs the policy is",
+    "policyID": "The policy's ID on vSphere",
+    "tags": "vSphere's tags that stand for the policy",
+}
 
 DESCRIPTIONS: Mapping[str, str] = {
     "VirtualMachine": "A virtual machine on a vSphere cluster: what is wanted of it, and what "
@@ -59,6 +67,33 @@ DESCRIPTIONS: Mapping[str, str] = {
     "VirtualMachine.spec.affinity": "On which hosts, or near which VMs, the VM shall be",
     "VirtualMachine.spec.biosUUID": "The BIOS UUID to give the VM; it can be set once",
     "VirtualMachine.spec.instanceUUID": "The instance UUID to give the VM; it can be set once",
+    "VirtualMachine.spec.advanced": "Settings that few VMs need, such as the disks' provisioning",
+    "VirtualMachine.spec.advancedOptions": "Settings that few VMs need, such as the disks' "
+    "provisioning",
+    "VirtualMachine.spec.bootOptions": "From what the VM boots, in which order, and its firmware",
+    "VirtualMachine.spec.class": "The class object that `className` stands for",
+    "VirtualMachine.spec.cpuAdvanced": "Settings of the VM's processors that few VMs need",
+    "VirtualMachine.spec.crypto": "Whether and with which key the VM's files are encrypted",
+    "VirtualMachine.spec.currentSnapshotName": "Name a snapshot of the VM to go back to it",
+    "VirtualMachine.spec.guestID": "The guest operating system, as vSphere names it",
+    "VirtualMachine.spec.memoryAdvanced": "Settings of the VM's memory that few VMs need",
+    "VirtualMachine.spec.ports": "Ports of the guest that services may use",
+    "VirtualMachine.spec.promoteDisksMode": "When disks of a linked clone become disks of their "
+    "own",
+    "VirtualMachine.spec.readinessProbe": "How to tell that the guest is ready",
+    "VirtualMachine.spec.resourcePolicyName": "The VirtualMachineSetResourcePolicy that the VM "
+    "belongs to",
+    "VirtualMachine.spec.resources": "What the VM requests and may use, instead of what its "
+    "class says",
+    "VirtualMachine.spec.volumeAttributesClassName": "The VolumeAttributesClass of the VM's disks",
+    "VirtualMachineClass.spec.configSpec": "vSphere's own description of the hardware; processors "
+    "and memory are those of `hardware`",
+    "VirtualMachineClass.spec.controllerName": "The controller that VMs of the class are for",
+    "VirtualMachineClass.spec.description": "What the class is for",
+    "VirtualMachineClass.spec.reservedProfileID": "The profile of the reserved slots",
+    "VirtualMachineClass.spec.reservedSlots": "How many VMs of the class have their room reserved; "
+    "needs reservedProfileID",
+    **{f"{kind}.spec.{field}": text for kind in _POLICIES for field, text in _POLICY.items()},
     "VirtualMachineClass": "Virtual hardware by name: what a VM of the class has and reserves.",
     "VirtualMachineClass.spec.hardware": "Processors, memory and devices of a VM of the class",
     "VirtualMachineClass.spec.policies": "What a VM of the class reserves, and what it may use",
