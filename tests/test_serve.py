@@ -190,6 +190,7 @@ def test_host_is_emptied_and_comes_back(head: Served) -> None:
     head.vmsim("node", "return", host)
     head.eventually(lambda: condition(head, host, "Ready") == "True")
     assert "EnteredMaintenanceMode" in head.kubectl("describe", "node", host)
+    assert f"from {host} to esx-" in head.kubectl("get", "events", "-n", "demo")
 
 
 def condition(served: Served, host: str, kind: str) -> str:
@@ -361,6 +362,21 @@ def test_killed_server_resumes_with_every_vm_once(tmp_path: Path) -> None:
                      for item in served.json("vm", "-n", "demo")["items"]]  # fmt: skip
         assert len(set(addresses)) == 4
         assert served.stop() == 0
+    finally:
+        served.stop()
+
+
+def test_vms_of_the_scenario_are_made_once_and_completed(tmp_path: Path) -> None:
+    served = Served("gpu-stranded", tmp_path, "--speed", "60").start()
+    try:
+        served.eventually(lambda: is_on(served, "trainer"))
+        raw = served.json("vm", "trainer", "-n", "demo")
+        assert raw["metadata"]["finalizers"] == [SEED.finalizer]
+        assert raw["spec"]["networkInterfaces"]
+        served.kubectl("delete", "vm", "trainer", "-n", "demo", "--timeout=30s")
+        served.stop()
+        served.start()
+        assert served.json("vm", "-n", "demo")["items"] == []
     finally:
         served.stop()
 

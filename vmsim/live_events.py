@@ -79,10 +79,11 @@ def _message(data: Mapping[str, Any]) -> str:
     if data.get("vms"):
         return ", ".join(f"{vm}: {why}" for vm, why in data["vms"].items())
     parts = [str(data[name]) for name in ("fault", "summary", "state") if data.get(name)]
-    if data.get("from"):
-        parts.append(f"from {data['from']}")
+    came_from = data.get("from")
+    if came_from:
+        parts.append(f"from {came_from}")
     if data.get("host"):
-        parts.append(f"on {data['host']}")
+        parts.append(f"{'to' if came_from else 'on'} {data['host']}")
     if data.get("cause"):
         parts.append(f"({data['cause']})")
     return " ".join(parts)

@@ -104,7 +104,7 @@ def serve(  # noqa: PLR0913 - one parameter per option of the command line
         adopted = supervisor.begin()
         enter(_asked(server, supervisor))
         for path, body in vms:
-            supervisor.make(path, body)
+            supervisor.make(server.admin, path, body)
         for name, value in chosen.variables.items():
             print(f"export {name}={value}", flush=True)
         where = {"vsphere": chosen.variables.get("GOVC_URL", "")}  # vcsim: its login is no secret

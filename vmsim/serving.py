@@ -146,10 +146,11 @@ class Supervisor:
         self._inbox.put(find)
         return found.get(timeout=JUDGED_S)
 
-    def make(self, path: str, body: Mapping[str, Any]) -> None:
-        """Make the object on the server, once the loop runs; one that is there is left alone."""
+    def make(self, admin: Kube, path: str, body: Mapping[str, Any]) -> None:
+        """Make the object for `admin`, as the controller may make none; one that is there is left
+        alone. The server may ask us before it takes it."""
         name = f"made/{path}/{body['metadata']['name']}"
-        self.outbox.put(name, partial(_make, self._kube, path, body))
+        self.outbox.put(name, partial(_make, admin, path, body))
 
     def do(self, work: Work) -> None:
         """Have the thread of the clock do it soon; may be called from any thread."""
