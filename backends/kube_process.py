@@ -184,7 +184,8 @@ def _flags(folder: Path, port: int, store: str) -> list[str]:
         f"--service-account-key-file={accounts}",
         f"--service-account-signing-key-file={accounts}",
         "--service-cluster-ip-range=10.0.0.0/24",
-        "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
+        "--disable-admission-plugins="
+        "ServiceAccount,StorageObjectInUseProtection,TaintNodesByCondition",
         "--v=0",
     ]
 

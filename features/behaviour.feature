@@ -210,6 +210,33 @@ Feature: What the controller does with a VM
       | zone-1 | esx-1 |
       | zone-2 | esx-2 |
 
+  @Z-09
+  Scenario Outline: A VM is placed in a zone in which its volumes are
+    Given the API of edition 2026-08
+    And host "esx-1" in zone "zone-1"
+    And host "esx-2" in zone "zone-2"
+    And namespace "demo" with a class, an image and a storage class
+    And namespace "demo" may use zones "zone-1" and "zone-2"
+    And claims "data" and "log" of volumes in zones "<zone>" and "<zone>"
+    When VM "db" is created with the volumes of claims "data" and "log"
+    Then VM "db" runs on host "<host>" within 5 minutes
+
+    Examples:
+      | zone   | host  |
+      | zone-1 | esx-1 |
+      | zone-2 | esx-2 |
+
+  @Z-09
+  Scenario: A VM whose volumes have no zone in common is not placed
+    Given the API of edition 2026-08
+    And host "esx-1" in zone "zone-1"
+    And host "esx-2" in zone "zone-2"
+    And namespace "demo" with a class, an image and a storage class
+    And namespace "demo" may use zones "zone-1" and "zone-2"
+    And claims "data" and "log" of volumes in zones "zone-1" and "zone-2"
+    When VM "db" is created with the volumes of claims "data" and "log"
+    Then no host has VM "db" for 1 hour
+
   @Z-15
   Scenario Outline: No host is recorded in advance for an ordinary VM
     Given the API of edition <edition>

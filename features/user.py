@@ -194,6 +194,13 @@ class User(ABC):
             metadata = {"name": f"{name}-quota", "namespace": NAMESPACE}
             self.apply_object("ResourceQuota", metadata, spec={"hard": hard})
 
+    def apply_claim(self, name: str, zone: str) -> None:
+        """Claim a volume that is to be made in this zone."""
+        notes = {"csi.vsphere.volume-requested-topology": f'[{{"{ZONE_LABEL}": "{zone}"}}]'}
+        size = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        metadata = {"name": name, "annotations": notes}
+        self.apply_object("PersistentVolumeClaim", metadata, spec=size)
+
     def _image(self) -> dict[str, Any]:
         found = documents.read([MANIFESTS / f"prerequisites-{self.edition}.yaml"])
         values = [document.value for document in found]

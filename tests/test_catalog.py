@@ -395,3 +395,33 @@ def test_whatever_stands_in_a_field_is_taken_or_refused_with_its_line(
         else:
             here.put(manifest)
             assert here.remove(manifest.kind, manifest.namespace, manifest.name)
+
+
+IN_ZONE = '[{"topology.kubernetes.io/zone": "zone-1"}, {"kubernetes.io/hostname": "esx-1"}]'
+IN_OTHERS = '[{"topology.kubernetes.io/zone": "zone-2"}, {"topology.kubernetes.io/zone": "zone-3"}]'
+
+
+@pytest.mark.parametrize(
+    ("notes", "zones"),
+    [
+        ({}, ()),
+        ({"csi.vsphere.volume-requested-topology": IN_OTHERS}, ("zone-2", "zone-3")),
+        (
+            {
+                "csi.vsphere.volume-requested-topology": IN_OTHERS,
+                "csi.vsphere.volume-accessible-topology": IN_ZONE,
+            },
+            ("zone-1",),
+        ),
+        ({"csi.vsphere.volume-accessible-topology": "zone-1"}, ()),
+        ({"csi.vsphere.volume-accessible-topology": "{}"}, ()),
+    ],
+)
+def test_claim_is_in_the_zones_of_its_volume_or_else_in_those_wished_for(
+    notes: dict[str, str], zones: tuple[str, ...]
+) -> None:
+    claim = thing(HEAD, "PersistentVolumeClaim", "data", "demo")
+    claim.raw["metadata"]["annotations"] = notes
+    made = catalog(HEAD, claim)
+    assert made.claim_zones("demo", "data") == zones
+    assert made.claim_zones("other", "data") == ()

@@ -12,12 +12,15 @@ from vmsim.objects import ZONE_LABEL, PowerState, VirtualMachine, VMClass, VMSpe
 from vmsim.reconcile import (
     HOLD_DELETE,
     HOLD_POWER_ON,
+    NO_ZONE,
     PAUSED,
     Next,
     Step,
+    claims,
     firmware,
     next_step,
     requirement,
+    within,
 )
 
 SEED, HEAD = EDITION_2023_03, EDITION_2026_08
@@ -261,3 +264,28 @@ def test_vm_is_not_given_the_hardware_of_a_class_that_is_missing() -> None:
     assert step(vm(), replace(OFF_THERE, class_name="big"), unmet=True) == "Retry"
     lost = replace(OFF_THERE, class_name="big", connected=False)
     assert step(vm(), lost) == "Wait"
+
+
+@pytest.mark.parametrize(
+    ("zones", "of_claims", "expected"),
+    [
+        (("a", "b"), [], ("a", "b")),
+        (("a", "b"), [()], ("a", "b")),
+        (("a", "b"), [("b", "c")], ("b",)),
+        ((), [("b", "c"), ("c",)], ("c",)),
+        (("a", "b"), [("a",), ("b",)], NO_ZONE),
+        (("a", "b"), [("a",), ("b",), ("a",)], NO_ZONE),
+        ((), [], ()),
+    ],
+)
+def test_candidates_are_the_zones_that_all_claims_have(
+    zones: tuple[str, ...], of_claims: list[tuple[str, ...]], expected: tuple[str, ...]
+) -> None:
+    assert within(zones, of_claims) == expected
+
+
+def test_claims_are_those_of_the_volumes_that_have_one() -> None:
+    volumes = [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "b"}, "c"]
+    spec = replace(vm().spec, extra={"volumes": volumes})
+    assert claims(replace(vm(), spec=spec)) == ("data",)
+    assert claims(vm()) == ()

@@ -6,18 +6,25 @@ but VirtualMachine; editions differ in scope and in what binds an object to a na
 grows with each change, so a reader can tell whether an answer it kept may be stale.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from vmsim.kinds import kinds, resolve
 from vmsim.manifests import Manifest, to_class
-from vmsim.objects import VMClass
+from vmsim.objects import ZONE_LABEL, VMClass
 
 IMAGE_KINDS = ("VirtualMachineImage", "ClusterVirtualMachineImage")
 IMAGE_PREFIX = "vmi-"
 BUILT_IN_NAMESPACES = frozenset(("default", "kube-node-lease", "kube-public", "kube-system"))
 PROVIDER_NOT_FOUND = "ContentLibraryProviderNotFound"
+CLAIM_TOPOLOGY = (
+    "csi.vsphere.volume-accessible-topology",
+    "csi.vsphere.volume-requested-topology",
+)
+"""Annotations of a claim that name zones: of a volume that there is, before a wish for one."""
+
 BINDING_NOT_FOUND = "ContentSourceBindingNotFound"
 
 _SEED = "2023-03"
@@ -212,6 +219,18 @@ class Catalog:
             **self._index.get(("zone-for-all", "", ""), {}),
         }
         return tuple(sorted(name for _, _, name in found))
+
+    def claim_zones(self, namespace: str, name: str) -> tuple[str, ...]:
+        """The zones of a claim: where its volume is, or may be made; () when none is named."""
+        found = self.get("PersistentVolumeClaim", namespace, name)
+        notes = _at(found.raw, "metadata", "annotations") if found else {}
+        try:
+            segments = json.loads(
+                next((notes[key] for key in CLAIM_TOPOLOGY if key in notes), "[]")
+            )
+        except (TypeError, ValueError):
+            return ()
+        return tuple(str(one[ZONE_LABEL]) for one in _mappings(segments) if ZONE_LABEL in one)
 
     def namespace_exists(self, namespace: str) -> bool:
         """Whether the namespace was made; Kubernetes makes a few of its own."""

@@ -27,11 +27,13 @@ from vmsim.reconcile import (
     Next,
     Step,
     boot_firmware,
+    claims,
     firmware,
     lifetime_s,
     next_step,
     policy_words,
     requirement,
+    within,
 )
 from vmsim.status import renew, report
 from vmsim.timer import call_later
@@ -103,8 +105,8 @@ class Surroundings:
         spec = vm.spec
         lowest_mhz, asked = self._lowest_mhz(), (policy_words(vm), lifetime_s(vm), vm.zone)
         names = (vm.namespace, spec.class_name, spec.storage_class)
-        image = (spec.image_name, boot_firmware(vm))
-        whole = (names, asked, image, lowest_mhz, spec.min_hardware_version)
+        image, wanted = (spec.image_name, boot_firmware(vm)), claims(vm)
+        whole = (names, asked, image, wanted, lowest_mhz, spec.min_hardware_version)
         known = self._requirements.get(whole)
         if known is None:
             vm_class = self.api.catalog.vm_class(vm.namespace, spec.class_name)
@@ -119,6 +121,9 @@ class Surroundings:
             found = named_image(vm, self.api.catalog)
             of_image = found.firmware if found is not None else ""
             known = replace(known, firmware=firmware(vm, of_image, vm_class.firmware))
+            if wanted and self.edition.follows_claims:
+                at = [self.api.catalog.claim_zones(vm.namespace, name) for name in wanted]
+                known = replace(known, zones=within(known.zones, at))
             self._requirements[whole] = known
         return known
 

@@ -32,10 +32,11 @@ class Edition:
     `resync_s`, `create_requeue_s` and `ip_requeue_s` are the controller's timers (Q-02, Q-03,
     Q-05). `phases` tells whether `status.phase` is reported (T-01); later editions report
     conditions instead. `watches`: a watcher of vCenter tells the controller of changes (Q-11).
-    `power_words` spells power states as the edition's API does (P-01). `bucket_per_s`: all retries
-    together, after a burst of 100 (0: no limit, Q-01). `prioritised`: the queue knows priorities
-    (Q-11). `max_creates` VMs are created at a time, or `create_share` of the workers; what is too
-    much comes again after `create_requeue_s` (0: when it is visited for another reason).
+    `follows_claims`: the zones of its claims limit a VM's (Z-09). `power_words` spells power states
+    as the edition's API does (P-01). `bucket_per_s`: all retries together, after a burst of 100 (0:
+    no limit, Q-01). `prioritised`: the queue knows priorities (Q-11). `max_creates` VMs are created
+    at a time, or `create_share` of the workers; what is too much comes again after
+    `create_requeue_s` (0: when it is visited for another reason).
     """
 
     name: str
@@ -52,6 +53,7 @@ class Edition:
     watches: bool
     waits_while_disconnected: bool
     aggregates_prerequisites: bool
+    follows_claims: bool
     bucket_per_s: float = 0.0
     prioritised: bool = True
     max_creates: int = 80
@@ -82,6 +84,7 @@ EDITION_2023_03 = Edition(
     watches=False,  # Q-08: there was no watcher of vCenter
     waits_while_disconnected=False,
     aggregates_prerequisites=False,  # Q-13
+    follows_claims=False,
     bucket_per_s=10.0,  # Q-01: controller-runtime's default limiter of that time
     prioritised=False,
     create_share=0.8,  # Q-04
@@ -103,6 +106,7 @@ EDITION_2026_08 = Edition(
     watches=True,  # Q-11
     waits_while_disconnected=True,  # Q-07
     aggregates_prerequisites=True,
+    follows_claims=True,  # Z-09
 )
 
 EDITIONS: Mapping[str, Edition] = MappingProxyType(

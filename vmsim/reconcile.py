@@ -6,6 +6,7 @@ step, so it can be interrupted anywhere. The order of the questions is the contr
 Source: vm.md, "Working with VMs"; clauses X-01 to X-04, P-05 to P-25, Q-01 to Q-10, RZ-01.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +20,7 @@ PAUSED = frozenset((PAUSED_LABEL, "vmoperator.vmware.com/pause-reconcile"))
 LIFETIME = "vmsim.dev/lifetime"
 ABANDON = "vmoperator.vmware.com.protected/skip-delete-platform-resource"
 HOLD_POWER_ON = "poweron.check.vmoperator.vmware.com/"
+NO_ZONE = ("",)  # of which no host is
 HOLD_DELETE = "delete.check.vmoperator.vmware.com/"
 POWER_OFF_MODES_FROM_SUSPENDED = ("Hard", "TrySoft", "")
 
@@ -162,6 +164,21 @@ def requirement(
         class_name=vm_class.name,
         lifetime_s=lifetime_s(vm),
     )
+
+
+def within(zones: tuple[str, ...], claims: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """The candidate zones that all claims have (Z-09); () is any zone, and NO_ZONE says none."""
+    for there in claims:
+        if there:
+            zones = tuple(zone for zone in zones or there if zone in there) or NO_ZONE
+    return zones
+
+
+def claims(vm: VirtualMachine) -> tuple[str, ...]:
+    """The names of the claims whose volumes the VM has."""
+    volumes = vm.spec.extra.get("volumes")
+    sources = [one.get("persistentVolumeClaim") for one in volumes or () if isinstance(one, dict)]
+    return tuple(str(one.get("claimName") or "") for one in sources if isinstance(one, dict))
 
 
 def _in_mhz(milli: int, lowest_mhz: int) -> int:

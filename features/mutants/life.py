@@ -140,6 +140,24 @@ BEGINNING = (
         ),
     ),
     Mutant(
+        "claims-ignored",
+        "A VM is placed in any zone, wherever its volumes are.",
+        ("Z-09",),
+        edit(f"{STEP}:within", "if there:", "if False:"),
+    ),
+    Mutant(
+        "last-claim-counts",
+        "Of several claims only the last one says in which zone a VM is placed.",
+        ("Z-09",),
+        edit(f"{STEP}:within", "zone for zone in zones or there if zone in there", "there"),
+    ),
+    Mutant(
+        "nowhere-is-anywhere",
+        "A VM whose volumes have no zone in common is placed in any zone.",
+        ("Z-09",),
+        edit(f"{STEP}:within", " or NO_ZONE", ""),
+    ),
+    Mutant(
         "first-boot-forgotten",
         "The first power-on of a VM is not noted.",
         ("P-12",),

@@ -302,6 +302,13 @@ def _suspended_vm(target: Target, name: str, mode: str) -> None:
     assert target.until(lambda: target.power(name) == word, limit_s), target.status(name)
 
 
+@given(phrase("claims {names:qs} of volumes in zones {zones:qs}"))
+def _claims(target: Target, names: list[str], zones: list[str]) -> None:
+    for name, zone in zip(names, zones, strict=True):
+        target.apply_claim(name, zone)
+    assert not target.answer.reasons, target.answer.reasons
+
+
 @given(phrase('{kind:w} "{name:q}" is missing'))
 def _missing(target: Target, kind: str, name: str) -> None:
     target.delete(kind, name)

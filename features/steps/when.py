@@ -252,6 +252,12 @@ def _create_of_all(target: Target, name: str, vm_class: str, image: str, storage
     target.apply_vm(name, className=vm_class, imageName=image, storageClass=storage)
 
 
+@when(phrase('VM "{name:q}" is created with the volumes of claims {claims:qs}'))
+def _create_with_volumes(target: Target, name: str, claims: list[str]) -> None:
+    volumes = [{"name": one, "persistentVolumeClaim": {"claimName": one}} for one in claims]
+    target.apply_vm(name, volumes=volumes)
+
+
 @when(phrase('image "{name:q}" becomes ready'))
 def _image_ready(target: Target, name: str) -> None:
     target.copy_image(name)
