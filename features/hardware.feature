@@ -103,3 +103,28 @@ Feature: The hardware of a VM on its host
     When VM "db" is changed to be powered off
     Then VM "db" reports class "another-class" as the one in force within 15 minutes
     And VM "db" has 4 CPUs and 8192 MiB of memory
+
+  @T-12
+  Scenario Outline: A VM reports the hardware that it has
+    Given the API of edition 2026-08
+    And host "esx-1" with cores of 2000 MHz
+    And namespace "demo" with a class, an image and a storage class
+    And class "half" that requests <requests> of {}
+    When VM "db" of class "half" is created
+    Then VM "db" reports 2 CPUs and 4096 MiB of memory within 5 minutes
+    And VM "db" reports that <mhz> MHz and <mib> MiB are reserved
+
+    Examples:
+      | requests                  | mhz  | mib  |
+      | {}                        | 0    | 0    |
+      | {cpu: 1500m, memory: 1Gi} | 3000 | 1024 |
+
+  @T-12
+  Scenario: A VM reports the hardware of another class once it has it
+    Given the API of edition 2026-08
+    And hosts "esx-1"
+    And namespace "demo" with a class, an image and a storage class
+    And another class, image and storage class
+    And VM "db" that is powered off
+    When className of VM "db" is changed to "another-class"
+    Then VM "db" reports 4 CPUs and 8192 MiB of memory within 10 minutes

@@ -19,6 +19,7 @@ from vmsim import documents
 from vmsim.kinds import kinds
 from vmsim.objects import Hardware
 from vmsim.ports import Believed
+from vmsim.rendering import told_hardware
 
 SHIPPED = Path(vmsim.__file__).parent / "_scenarios"
 SCENARIOS = SHIPPED if SHIPPED.is_dir() else Path(__file__).parent.parent / "scenarios"
@@ -157,6 +158,10 @@ class User(ABC):
         held = self.held(name)
         assert held is not None, f"no host has VM {name}"
         return held.hardware
+
+    def told_hardware(self, name: str) -> dict[str, int]:
+        """The hardware that the VM reports, in MHz and MiB; {} when it reports none."""
+        return told_hardware(self.status(name))
 
     def during(self, holds: Callable[[], bool], for_s: float) -> bool:
         """Let `for_s` pass; the answer is whether `holds` all the time."""

@@ -10,7 +10,7 @@ from vmsim.kinds import KINDS, kinds, resolve, spec_versions
 from vmsim.manifests import Manifest, parse, to_class, to_vm
 from vmsim.objects import Condition, PowerState, VirtualMachine, VMSpec, VMStatus
 from vmsim.problems import BadInput
-from vmsim.rendering import timestamp, to_raw
+from vmsim.rendering import timestamp, to_raw, told_hardware
 
 SEED, HEAD = "2023-03", "2026-08"
 MANIFESTS = Path(__file__).parent.parent / "scenarios" / "manifests"
@@ -522,3 +522,27 @@ def test_printed_object_passes_the_strict_check_of_its_edition() -> None:
 def test_simulated_second_is_printed_as_kubernetes_prints_times() -> None:
     assert timestamp(0) == "1970-01-01T00:00:00Z"
     assert timestamp(86_400 * 365 + 1.9) == "1971-01-01T00:00:01Z"
+
+
+@pytest.mark.parametrize(
+    ("memory_mib", "reserved_mib", "memory"),
+    [
+        (4096, 0, {"total": "4Gi"}),
+        (1536, 512, {"total": "1536Mi", "reservation": "512Mi"}),
+    ],
+)
+def test_hardware_is_written_as_kubernetes_writes_it_and_read_again(
+    memory_mib: int, reserved_mib: int, memory: dict[str, str]
+) -> None:
+    vm = running()
+    vm.status.hardware = {
+        "cpus": 2,
+        "cpu_reservation_mhz": 0,
+        "memory_mib": memory_mib,
+        "memory_reservation_mib": reserved_mib,
+    }
+    status = to_raw(vm, HEAD)["status"]
+    assert status["hardware"] == {"cpu": {"total": 2}, "memory": memory}
+    assert told_hardware(status) == vm.status.hardware
+    assert told_hardware({}) == {}
+    assert "hardware" not in to_raw(vm, SEED)["status"]

@@ -100,6 +100,9 @@ class Fault:
         return f"{self.name}: {self.message}" if self.message else self.name
 
 
+NO_HARDWARE = Hardware(0, 0)
+
+
 @dataclass(slots=True)
 class Observed:
     """What the hypervisor says about one VM now. `exists` False: no such VM.
@@ -108,7 +111,7 @@ class Observed:
     respond (Q-07), `fault` is why the last request failed, until it is acknowledged. `reserved`:
     the VM is off, and room is kept for the power-on that is to follow its creation. `restarted`
     is the time of the request that the last restart answered (P-19), as it was written.
-    `class_name` is the class whose hardware the VM has.
+    `class_name` is the class whose `hardware` the VM has.
     """
 
     exists: bool = False
@@ -122,6 +125,7 @@ class Observed:
     reserved: bool = False
     restarted: str = ""
     class_name: str = ""
+    hardware: Hardware = NO_HARDWARE
 
 
 ABSENT = Observed()

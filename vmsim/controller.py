@@ -35,7 +35,7 @@ from vmsim.reconcile import (
     requirement,
     within,
 )
-from vmsim.status import renew, report
+from vmsim.status import renew, renew_hardware, report
 from vmsim.timer import call_later
 from vmsim.trace import Trace
 from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
@@ -308,8 +308,8 @@ class Controller:
         data = renew(old, new, self._env.now)
         if seen.exists and not old.unique_id:
             old.unique_id = data["unique_id"] = f"vm-{int(vm.uid[:8], 16)}"
-        if seen.exists and seen.class_name != old.class_name:
-            old.class_name = data["class_name"] = seen.class_name
+        if seen.exists and not self._edition.phases:
+            renew_hardware(old, seen, data)
         if seen.restarted != old.last_restart:
             old.last_restart = data["last_restart"] = seen.restarted
         if seen.zone and not vm.zone:

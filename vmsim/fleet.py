@@ -123,7 +123,7 @@ class Fleet:
     def existing(self) -> list[Believed]:
         """Every VM that exists, for comparison with a backend's inventory."""
         return [
-            Believed(guest.key, guest.host, guest.power, hardware(guest.requirement))
+            Believed(guest.key, guest.host, guest.power, guest.hardware)
             for guest in self.guests.values()
             if guest.exists
         ]
@@ -135,6 +135,7 @@ class Fleet:
             self._serial += 1
             guest = self.guests[key] = Guest(key=key, serial=self._serial)
         guest.requirement, guest.class_name = requirement, requirement.class_name
+        guest.hardware = hardware(requirement)
         guest.shape = self.placer.shape(requirement)
         return guest
 
@@ -175,7 +176,7 @@ class Fleet:
         requirement, destination = guest.requirement, self.inventory.hosts[row]
         task.datastore = datastore_on(destination, requirement)
         if task.verb is CREATE:
-            task.hardware = hardware(requirement)
+            task.hardware = guest.hardware
         elif task.verb is MIGRATE:
             task.memory_mib = requirement.memory_mib
             task.class_name, task.devices = requirement.class_name, requirement.devices

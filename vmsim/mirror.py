@@ -19,12 +19,13 @@ from vmsim.editions import Edition
 from vmsim.kube import Change
 from vmsim.manifests import Manifest, to_vm
 from vmsim.objects import FIRST_BOOT, ZONE_LABEL, Condition, VirtualMachine, VMStatus
-from vmsim.rendering import to_raw
+from vmsim.rendering import to_raw, told_hardware
 from vmsim.trace import Record, Trace
 
 STATUS_FIELDS = (
     "powerState", "lastRestartTime", "host", "nodeName", "zone", "uniqueID", "biosUUID",
     "instanceUUID", "phase", "vmIp", "network", "class",
+    "hardware",
 )  # fmt: skip
 
 
@@ -264,6 +265,7 @@ class Mirror(ApiServer):
             last_restart=given.get("lastRestartTime") or "",
             unique_id=given.get("uniqueID") or "",
             class_name=(given.get("class") or {}).get("name") or "",
+            hardware=told_hardware(given),
             conditions=conditions,
             since_s={kind: self.clock.second(time) for kind, time in times.items()},
         )

@@ -139,7 +139,8 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 class VMStatus(msgspec.Struct, gc=False):
     """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition.
 
-    `class_name` is the class in force (T-08), which may not be the one that is wanted.
+    `class_name` is the class in force (T-08), which may not be the one that is wanted, and
+    `hardware` what it gives the VM (T-12), by fields of `Hardware`.
     `since_s` has the simulated second of each condition's last change of status. VMs share their
     conditions: neither mapping is ever changed, only replaced.
     """
@@ -152,6 +153,7 @@ class VMStatus(msgspec.Struct, gc=False):
     last_restart: str = ""
     unique_id: str = ""
     class_name: str = ""
+    hardware: Mapping[str, int] = EMPTY
     conditions: Mapping[str, Condition] = EMPTY
     since_s: Mapping[str, float] = EMPTY
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from vmsim.kinds import VMOPERATOR, kinds
-from vmsim.objects import Condition, VirtualMachine, VMSpec
+from vmsim.objects import Condition, VirtualMachine, VMSpec, VMStatus
+from vmsim.quantities import memory_mib
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # simulated second 0: a run has no date of its own
 
@@ -97,8 +98,37 @@ def _raw_status(vm: VirtualMachine, version: str) -> dict[str, Any]:
         "kind": "VirtualMachineClass",
         "name": status.class_name,
     }
-    rest = {"phase": status.phase} if old else {"class": reference if status.class_name else {}}
+    made = {"class": reference if status.class_name else {}, "hardware": _raw_hardware(status)}
+    rest = {"phase": status.phase} if old else made
     return _filled(fields | address | rest)
+
+
+def _raw_hardware(status: VMStatus) -> dict[str, Any]:
+    """CPUs and MHz, and memory as Kubernetes writes quantities (T-12)."""
+    found = status.hardware
+    if not found:
+        return {}
+    mib = {"total": found["memory_mib"], "reservation": found["memory_reservation_mib"]}
+    cpu = {"total": found["cpus"], "reservation": found["cpu_reservation_mhz"]}
+    return {"cpu": _filled(cpu), "memory": {name: _binary(n) for name, n in mib.items() if n}}
+
+
+def told_hardware(status: Mapping[str, Any]) -> dict[str, int]:
+    """What `to_raw` wrote of a VM's hardware, as `VMStatus` has it; {} when there is none."""
+    told = status.get("hardware")
+    if not told:
+        return {}
+    cpu, memory = told.get("cpu") or {}, told.get("memory") or {}
+    return {
+        "cpus": cpu.get("total", 0),
+        "cpu_reservation_mhz": cpu.get("reservation", 0),
+        "memory_mib": memory_mib(memory.get("total", 0)),
+        "memory_reservation_mib": memory_mib(memory.get("reservation", 0)),
+    }
+
+
+def _binary(mib: int) -> str:
+    return f"{mib}Mi" if mib % 1024 else f"{mib // 1024}Gi"
 
 
 def _uuid(prefix: str, unique_id: str) -> str:

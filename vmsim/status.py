@@ -10,7 +10,15 @@ from typing import Any
 
 from vmsim.actions import Fault, Observed
 from vmsim.editions import Edition
-from vmsim.objects import ON, PAUSED_LABEL, Condition, PowerState, VirtualMachine, VMStatus
+from vmsim.objects import (
+    ON,
+    PAUSED_LABEL,
+    Condition,
+    Hardware,
+    PowerState,
+    VirtualMachine,
+    VMStatus,
+)
 
 CREATED = "VirtualMachineCreated"
 PLACEMENT_READY = "VirtualMachineConditionPlacementReady"
@@ -19,6 +27,9 @@ RECONCILE_READY = "VirtualMachineReconcileReady"
 _CREATED = Condition(CREATED, "True", "True")
 _PLACED = Condition(PLACEMENT_READY, "True", "True")
 _SYNCED = Condition(POWER_SYNCED, "True", "Synced")
+REPORTED = ("cpus", "cpu_reservation_mhz", "memory_mib", "memory_reservation_mib")
+"""Of a VM's hardware (T-12)."""
+
 EVICTION_KEY = "com.vmware.cp.autoevac."
 
 
@@ -76,6 +87,20 @@ def renew(status: VMStatus, new: VMStatus, now_s: float) -> dict[str, Any]:
         if words:
             said["conditions"] = words
     return said
+
+
+def renew_hardware(status: VMStatus, seen: Observed, said: dict[str, Any]) -> None:
+    """Put into `status` and `said` the class in force and its hardware, where they changed."""
+    if seen.class_name != status.class_name:
+        status.class_name = said["class_name"] = seen.class_name
+    told = _told(seen.hardware)
+    if told != status.hardware:
+        status.hardware = said["hardware"] = told
+
+
+@lru_cache(maxsize=1024)
+def _told(hardware: Hardware) -> Mapping[str, int]:
+    return {name: getattr(hardware, name) for name in REPORTED}
 
 
 def _renew_conditions(

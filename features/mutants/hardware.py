@@ -88,6 +88,26 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "reservations-not-told",
+        "A VM does not report what is reserved for it.",
+        ("T-12",),
+        edit(
+            "vmsim.rendering:_raw_hardware",
+            '"reservation": found["cpu_reservation_mhz"]',
+            '"reservation": 0',
+        ),
+    ),
+    Mutant(
+        "old-hardware-told",
+        "A VM goes on to report the hardware that it was made with.",
+        ("T-12",),
+        edit(
+            "vmsim.status:renew_hardware",
+            "if told != status.hardware:",
+            "if not status.hardware:",
+        ),
+    ),
+    Mutant(
         "never-resized",
         "A VM keeps the hardware that it was made with.",
         ("T-08",),

@@ -124,8 +124,8 @@ MUTANTS = (
         ("S-03",),
         edit(
             f"{FLEET}.existing",
-            "hardware(guest.requirement)",
-            "hardware(replace(guest.requirement, memory_mib=guest.requirement.memory_mib + 4))",
+            "guest.hardware",
+            "replace(guest.hardware, memory_mib=guest.hardware.memory_mib + 4)",
         ),
     ),
     Mutant(

@@ -93,3 +93,18 @@ def _reports_class(target: Target, name: str, vm_class: str, limit: float) -> No
 def _goes_on_to_report_class(target: Target, name: str, vm_class: str, time: float) -> None:
     kept = target.during(lambda: target.status(name).get("class", {}).get("name") == vm_class, time)
     assert kept, target.status(name)
+
+
+@then(phrase('VM "{name:q}" reports {cpus:d} CPUs and {mib:d} MiB of memory within {limit:time}'))
+def _reports_hardware(target: Target, name: str, cpus: int, mib: int, limit: float) -> None:
+    def told() -> bool:
+        found = target.told_hardware(name)
+        return (found.get("cpus"), found.get("memory_mib")) == (cpus, mib)
+
+    assert target.until(told, limit), target.status(name)
+
+
+@then(phrase('VM "{name:q}" reports that {mhz:d} MHz and {mib:d} MiB are reserved'))
+def _reports_reservations(target: Target, name: str, mhz: int, mib: int) -> None:
+    found = target.told_hardware(name)
+    assert (found["cpu_reservation_mhz"], found["memory_reservation_mib"]) == (mhz, mib)
