@@ -23,8 +23,7 @@ run: setup              ## the main job: the page's own paragraph, in memory
 test: setup vcsim kube  ## units, scenarios, features, and all of it on vcsim and on Kubernetes
 	$(BIN)/python -m pytest features --backend vcsim
 	$(BIN)/python -m pytest -m "not kube and not slow"
-	$(BIN)/python -m pytest -m kube
-	$(MAKE) features BACKEND=kubernetes
+	$(MAKE) test-kube
 
 test-kube: setup vcsim kube  ## what runs on a real Kubernetes API server (builds it once, 10 min)
 	$(BIN)/python -m pytest -m kube
