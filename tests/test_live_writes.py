@@ -42,7 +42,7 @@ class Server:
 
 def write(server: Server) -> Mapping[str, Any] | None:
     status = {"powerState": "PoweredOn"}
-    wanted = Write("ns/a", "1", "ours", True, "", status, seen(version="4"))
+    wanted = Write("ns/a", "1", "ours", True, "", False, status, seen(version="4"))
     return send(cast(Kube, server), PATH, wanted)
 
 
