@@ -3,6 +3,7 @@
 from typing import Any
 
 from vmsim.adoption import as_made
+from vmsim.apiserver import ApiServer
 from vmsim.catalog import Catalog
 from vmsim.editions import EDITION_2026_08
 from vmsim.mirror import Mirror
@@ -12,10 +13,12 @@ from vmsim.trace import Trace
 
 def mirrored(**status: Any) -> VirtualMachine:
     """What a new process knows of a VM that is wanted `big`."""
-    mirror = Mirror(lambda: 0.0, Catalog("2026-08"), EDITION_2026_08, Trace(lambda: 0.0))
+    trace = Trace(lambda: 0.0)
+    api = ApiServer(lambda: 0.0, Catalog("2026-08"), EDITION_2026_08, trace)
+    mirror = Mirror(api, EDITION_2026_08, trace)
     metadata = {"name": "a", "namespace": "ns", "uid": "u", "resourceVersion": "1"}
     mirror.seen({"metadata": metadata, "spec": {"className": "big"}, "status": status})
-    return mirror.vms["ns/a"]
+    return api.vms["ns/a"]
 
 
 def test_vm_that_was_to_be_resized_is_adopted_with_the_class_that_it_has() -> None:

@@ -30,7 +30,8 @@ class ApiServer:
     """The store of one run; `now` gives the simulated second.
 
     Who makes a request as the last thing of an event may do so between `hold` and `let_go`: its
-    watcher then acts in the same event, if it can.
+    watcher then acts in the same event, if it can. `finalized` is told of a VM whose finalizer came
+    or went.
     """
 
     def __init__(
@@ -47,12 +48,23 @@ class ApiServer:
         self._version = 0
         self.hold: Callable[[], None] = _nothing
         self.let_go: Callable[[], None] = _nothing
+        self.finalized: Callable[[VirtualMachine], None] = _nothing_of
 
     def watch(self, changed: Watcher, catalog_changed: Callable[[], None]) -> None:
         """Call `changed(key)` after each change of a VM's spec or metadata, and
         `catalog_changed()` after each change of another kind."""
         self._watchers.append(changed)
         self._catalog_watchers.append(catalog_changed)
+
+    def tell(self, key: str) -> None:
+        """Tell whoever watches that the VM changed."""
+        for changed in self._watchers:
+            changed(key)
+
+    def tell_catalog(self) -> None:
+        """Tell whoever watches that an object of another kind changed."""
+        for changed in self._catalog_watchers:
+            changed()
 
     def apply(self, manifest: Manifest) -> Denied | None:
         """Create or update the object, as `kubectl apply` does; the answer is the refusal.
@@ -66,7 +78,7 @@ class ApiServer:
         if manifest.kind != VM_KIND:
             self.catalog.put(manifest)
             self._trace.write("api", "Applied", manifest.key, {"manifest": manifest.raw})
-            self._tell_catalog()
+            self.tell_catalog()
             return None
         old = self.vms.get(manifest.key)
         if old is None:
@@ -91,7 +103,7 @@ class ApiServer:
             if not self.catalog.remove(kind, namespace, name):
                 return self._deny(key, _not_found(key))
             self._trace.write("api", "Deleted", key, {"kind": kind})
-            self._tell_catalog()
+            self.tell_catalog()
             return None
         vm = self.vms.get(key)
         if vm is None:
@@ -100,7 +112,7 @@ class ApiServer:
             vm.deleting = True
             self._stamp(vm)
             self._trace.write("api", "Deleting", key)
-            self._tell(key)
+            self.tell(key)
         return None
 
     def submit(self, vm: VirtualMachine, template: str) -> None:
@@ -119,6 +131,7 @@ class ApiServer:
         if vm.deleting and not finalizer:
             del self.vms[vm.key]
             self._trace.write("api", "Deleted", vm.key)
+        self.finalized(vm)
 
     def _class(self, manifest: Manifest) -> Admitted | Denied:
         """A class is judged when it is made, and not when it is changed (C-05)."""
@@ -152,7 +165,7 @@ class ApiServer:
         old.spec, old.labels, old.annotations = wanted.spec, wanted.labels, wanted.annotations
         self._stamp(old)
         self._trace.write("api", "Modified", old.key, {"manifest": answer.raw})
-        self._tell(old.key)
+        self.tell(old.key)
         return None
 
     def _store(self, vm: VirtualMachine, data: dict[str, Any]) -> None:
@@ -161,7 +174,7 @@ class ApiServer:
         vm.uid = f"{self._version:08x}-0000-4000-8000-000000000000"
         self.vms[vm.key] = vm
         self._trace.write("api", "Added", vm.key, data)
-        self._tell(vm.key)
+        self.tell(vm.key)
 
     def _stamp(self, vm: VirtualMachine) -> None:
         self._version += 1
@@ -178,14 +191,6 @@ class ApiServer:
     def _warn(self, key: str, admitted: Admitted) -> None:
         for warning in admitted.warnings:
             self._trace.write("api", "Warning", key, {"message": warning})
-
-    def _tell(self, key: str) -> None:
-        for changed in self._watchers:
-            changed(key)
-
-    def _tell_catalog(self) -> None:
-        for changed in self._catalog_watchers:
-            changed()
 
 
 def merged(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,6 +229,10 @@ def _with(manifest: Manifest, raw: dict[str, Any]) -> Manifest:
 
 
 def _nothing() -> None:
+    return None
+
+
+def _nothing_of(_: VirtualMachine) -> None:
     return None
 
 

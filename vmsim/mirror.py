@@ -1,20 +1,19 @@
 """What does the VM role see of a real API server, and what does it want written there?
 
-A `Mirror` stands in for the simulated API server: it holds the objects as the real one last told,
-in the same values, and tells the same watchers. Specs, labels and annotations are the server's;
-status is ours alone, so a status that somebody else wrote is written over. Nothing is sent from
-here: a key in `dirty` has something to write, and `write` says what.
+A `Mirror` keeps the objects of the simulated API server as the real one last told, and has its
+watchers told. Specs, labels and annotations are the real server's; status is ours alone, so a
+status that somebody else wrote is written over. Nothing is sent from here: a key in `dirty` has
+something to write, and `write` says what.
 
 `Clock` turns simulated seconds into times of day and back, for conditions.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from vmsim.apiserver import ApiServer
-from vmsim.catalog import Catalog
 from vmsim.editions import Edition
 from vmsim.kube import Change
 from vmsim.manifests import Manifest, to_vm
@@ -89,19 +88,20 @@ class Write:
         return {**marks, "uid": self.uid} if marks else None
 
 
-class Mirror(ApiServer):
+class Mirror:
     """See the module docstring. Everything here runs in the thread of the clock."""
 
-    def __init__(
-        self, now: Callable[[], float], catalog: Catalog, edition: Edition, trace: Trace
-    ) -> None:
-        super().__init__(now, catalog, edition, trace)
+    def __init__(self, api: ApiServer, edition: Edition, trace: Trace) -> None:
+        self._api = api
+        self._edition = edition
+        self._trace = trace
         self.clock = Clock(0.0, 1.0)
         self.dirty: dict[str, None] = {}
         self._heads: dict[str, dict[str, Any]] = {}
         self._next: dict[str, dict[str, Any]] = {}
         self._leaving: dict[str, str] = {}
         self._version_written: dict[str, int] = {}
+        api.finalized = self._finalized
         trace.listen(self._noted)
 
     def seen(self, raw: dict[str, Any]) -> None:
@@ -110,7 +110,7 @@ class Mirror(ApiServer):
         if self._leaving.get(key) == uid:
             self._heads[key] = _head(raw)
             return
-        known = self.vms.get(key)
+        known = self._api.vms.get(key)
         if known is not None and known.uid != uid:
             self._next[key] = raw  # another VM of that name; the old one's machine goes first
             self.gone(key, known.uid)
@@ -131,7 +131,7 @@ class Mirror(ApiServer):
             kind = "Deleting" if newly_deleting else "Modified"
             data = None if newly_deleting else {"manifest": raw}
             self._trace.write("api", kind, key, data)
-            self._tell(key)
+            self._api.tell(key)
         self._compare(key, raw)
 
     def gone(self, key: str, uid: str) -> None:
@@ -139,7 +139,7 @@ class Mirror(ApiServer):
         if self._leaving.get(key) == uid:
             del self._leaving[key]
         self._version_written.pop(key, None)
-        known = self.vms.get(key)
+        known = self._api.vms.get(key)
         if known is None or known.uid != uid:
             if known is None:
                 self._heads.pop(key, None)
@@ -148,12 +148,12 @@ class Mirror(ApiServer):
         if not known.deleting:
             self._trace.write("api", "Deleting", key)
         known.deleting = True
-        self._tell(key)
+        self._api.tell(key)
 
     def listed(self, raws: tuple[dict[str, Any], ...]) -> None:
         """The server has these VMs, and no others."""
         there = {key_of(raw): raw["metadata"]["uid"] for raw in raws}
-        for key, vm in list(self.vms.items()):
+        for key, vm in list(self._api.vms.items()):
             if there.get(key) != vm.uid:
                 self.gone(key, vm.uid)
         for key, uid in list(self._leaving.items()):
@@ -166,34 +166,25 @@ class Mirror(ApiServer):
         """The server has these objects of another kind now, or has one no more."""
         if change.type == "LISTED":
             there = {key_of(raw) for raw in change.objects}
-            for manifest in self.catalog.objects(kind):
+            for manifest in self._api.catalog.objects(kind):
                 if f"{manifest.namespace}/{manifest.name}" not in there:
-                    self.catalog.remove(kind, manifest.namespace, manifest.name)
-        before = self.catalog.version
+                    self._api.catalog.remove(kind, manifest.namespace, manifest.name)
+        before = self._api.catalog.version
         for raw in change.objects:
             namespace, _, name = key_of(raw).partition("/")
             if change.type == "DELETED":
-                self.catalog.remove(kind, namespace, name)
+                self._api.catalog.remove(kind, namespace, name)
                 continue
             try:
-                self.catalog.put(Manifest(kind, namespace, name, raw))
+                self._api.catalog.put(Manifest(kind, namespace, name, raw))
             except ValueError as error:
                 self._trace.write("api", "Unusable", key_of(raw), {"message": str(error)})
-        if self.catalog.version != before or change.type == "LISTED":
-            self._tell_catalog()
-
-    def set_finalizer(self, vm: VirtualMachine, finalizer: str) -> None:
-        """As the simulated server does; the real one is told by the next `write`."""
-        if vm.deleting and not finalizer:
-            self._leaving[vm.key] = vm.uid
-        super().set_finalizer(vm, finalizer)
-        self.dirty[vm.key] = None
-        if vm.key not in self.vms and (another := self._next.pop(vm.key, None)) is not None:
-            self.seen(another)
+        if self._api.catalog.version != before or change.type == "LISTED":
+            self._api.tell_catalog()
 
     def write(self, key: str) -> Write | None:
         """What the server shall have of the VM; None: nothing is known of it."""
-        raw, vm = self._heads.get(key), self.vms.get(key)
+        raw, vm = self._heads.get(key), self._api.vms.get(key)
         if raw is None:
             return None
         finalizer = self._edition.finalizer
@@ -207,7 +198,7 @@ class Mirror(ApiServer):
     def written(self, key: str, raw: dict[str, Any]) -> None:
         """The server answered a write with this object."""
         self._version_written[key] = version_of(raw)
-        known = self.vms.get(key)
+        known = self._api.vms.get(key)
         if known is not None and known.uid == raw["metadata"]["uid"]:
             self._heads[key] = _head(raw)
 
@@ -226,9 +217,9 @@ class Mirror(ApiServer):
     def _admit(self, key: str, fresh: VirtualMachine, raw: dict[str, Any]) -> None:
         fresh.status = self._status_of(raw)
         fresh.created_s = self.clock.second(raw["metadata"].get("creationTimestamp", ""))
-        self.vms[key] = fresh
+        self._api.vms[key] = fresh
         self._trace.write("api", "Added", key, {"manifest": raw})
-        self._tell(key)
+        self._api.tell(key)
 
     def _as_vm(self, key: str, raw: dict[str, Any]) -> VirtualMachine:
         namespace, _, name = key.partition("/")
@@ -274,13 +265,22 @@ class Mirror(ApiServer):
         """Write the status again when somebody else changed it."""
         if version_of(raw) <= self._version_written.get(key, 0) or key in self.dirty:
             return
-        wanted = {name: value for name, value in self.status(self.vms[key]).items() if value}
+        wanted = {name: value for name, value in self.status(self._api.vms[key]).items() if value}
         given = raw.get("status") or {}
         there = {name: given[name] for name in (*STATUS_FIELDS, "conditions") if given.get(name)}
         write = self.write(key)
         assert write is not None, "the VM was just seen"
         if wanted != there or write.finalizers(raw) or write.marks():
             self.dirty[key] = None
+
+    def _finalized(self, vm: VirtualMachine) -> None:
+        """Have the finalizer written; a VM that went makes room for another of its name."""
+        self.dirty[vm.key] = None
+        if vm.key in self._api.vms:
+            return
+        self._leaving[vm.key] = vm.uid
+        if (another := self._next.pop(vm.key, None)) is not None:
+            self.seen(another)
 
     def _noted(self, record: Record) -> None:
         if record.kind == "Status" and record.source == "vm":

@@ -5,8 +5,8 @@ what the server tells into its inbox, an outbox takes what it wants written. The
 something comes in or the next simulated event is due: nothing is polled but whether the server's
 process still runs. Simulated time is real time, times the speed.
 
-The VM role, the cluster role and the plant are those of any other run (`simulate.System`); only
-the API server is a `Mirror` of a real one.
+The VM role, the cluster role, the plant and the store are those of any other run
+(`simulate.System`); a `Mirror` keeps the store as a real API server tells.
 """
 
 import queue
@@ -82,9 +82,8 @@ class Supervisor:
         self._backend = backend
         self._edition: Edition = plan.edition
         bare = replace(plan, manifests=(), timeline=(), workload=())
-        self.system = System(bare, backend, simpy.Environment(), how.sink, Mirror)
-        assert isinstance(self.system.api, Mirror), "the store is the one that was asked for"
-        self.mirror: Mirror = self.system.api
+        self.system = System(bare, backend, simpy.Environment(), how.sink)
+        self.mirror = Mirror(self.system.api, plan.edition, self.system.trace)
         self.outbox = Outbox(WRITERS)
         self._later = Outbox(1)  # labels and Events: what nobody waits for
         self.hosts = LiveHosts(self.system, kube, self.outbox)
@@ -140,7 +139,8 @@ class Supervisor:
 
         def find() -> None:
             now = self.mirror.clock.written(self.system.env.now)
-            terms = Terms(self.mirror.catalog, self._edition, self.mirror.verdict, now)
+            api = self.system.api
+            terms = Terms(api.catalog, self._edition, api.verdict, now)
             found.put(review(request, terms))
 
         self._inbox.put(find)
@@ -288,7 +288,7 @@ class Supervisor:
                 self.mirror.seen(raw)
 
     def _adopt(self) -> int:
-        api, fleet = self.mirror, self.system.fleet
+        api, fleet = self.system.api, self.system.fleet
         there = self._backend.look().vms if self._backend.look is not None else {}
         lowest_mhz = fleet.inventory.lowest_mhz
         surroundings = Surroundings(api, self._edition, self._storage, lowest_mhz)
@@ -357,7 +357,7 @@ class Supervisor:
 
     def _tell(self, record: Record) -> None:
         """Make an Event of what happened, if it is of interest to the object's users."""
-        vm = self.mirror.vms.get(record.object)
+        vm = self.system.api.vms.get(record.object)
         api_version = self._edition.api_version
         found = live_events.event(record, vm, api_version, self.mirror.clock)
         if found is not None and len(self._later) < live_events.MOST_WAITING:

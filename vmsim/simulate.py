@@ -59,7 +59,6 @@ class System:
         backend: Backend,
         env: simpy.Environment,
         sink: BinaryIO | None = None,
-        store: type[ApiServer] = ApiServer,
     ) -> None:
         spec = plan.scenario.spec
         policies = spec.policies
@@ -86,7 +85,7 @@ class System:
         self.hosts.maintenance.offers_room = lambda: self._room_due
         self.cluster.admits = self.hosts.admission.refusal
         self.cluster.sized = self.hosts.admission.sized
-        self.api = store(clock(env), Catalog(spec.edition), plan.edition, self.trace)
+        self.api = ApiServer(clock(env), Catalog(spec.edition), plan.edition, self.trace)
         self.api.verdict = spec.verdict
         storage = {name: tuple(stores) for name, stores in spec.storage.items()}
         surroundings = Surroundings(self.api, plan.edition, storage, inventory.lowest_mhz)

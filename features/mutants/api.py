@@ -207,7 +207,7 @@ KEEPING = (
         "nobody-is-told",
         "The controller is not told of changes.",
         ("S-02", "S-24"),
-        edit("vmsim.apiserver:ApiServer._update", "self._tell(old.key)", "pass"),
+        edit("vmsim.apiserver:ApiServer._update", "self.tell(old.key)", "pass"),
     ),
     Mutant(
         "guest-configuration-lost",
@@ -262,7 +262,7 @@ KEEPING = (
         ("S-02",),
         edit(
             "vmsim.apiserver:ApiServer.delete",
-            'self._trace.write("api", "Deleting", key)\n        self._tell(key)',
+            'self._trace.write("api", "Deleting", key)\n        self.tell(key)',
             'self._trace.write("api", "Deleting", key)',
         ),
     ),

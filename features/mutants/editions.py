@@ -271,7 +271,7 @@ WORK = (
         "held-for-ever",
         "A VM that was held back once is not powered on any more.",
         ("P-21",),
-        edit(f"{API}._update", "self._tell(old.key)", "pass"),
+        edit(f"{API}._update", "self.tell(old.key)", "pass"),
     ),
     Mutant(
         "zones-of-others",
