@@ -8,8 +8,16 @@ from msgspec.structs import replace as replace_fields
 from vmsim.actions import Fault, Observed, Verb
 from vmsim.editions import EDITION_2023_03, EDITION_2026_08
 from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED
-from vmsim.objects import Condition, PowerState, VirtualMachine, VMSpec, VMStatus
-from vmsim.status import CREATED, PLACEMENT_READY, POWER_SYNCED, power_synced, renew, report
+from vmsim.objects import Condition, Hardware, PowerState, VirtualMachine, VMSpec, VMStatus
+from vmsim.status import (
+    CREATED,
+    PLACEMENT_READY,
+    POWER_SYNCED,
+    power_synced,
+    renew,
+    renew_hardware,
+    report,
+)
 
 SEED, HEAD = EDITION_2023_03, EDITION_2026_08
 ON, OFF, SUSPENDED = PowerState.ON, PowerState.OFF, PowerState.SUSPENDED
@@ -164,3 +172,20 @@ def test_pause_is_told_while_it_lasts_and_its_end_after_it() -> None:
     assert conditions(paused)[kind] == ("False", "VirtualMachineReconcilePaused", message)
     resumed = report(vm(status=paused), READY, (), None, HEAD)
     assert conditions(resumed)[kind] == ("True", "VirtualMachineReconcileRunning", "")
+
+
+def test_class_in_force_and_its_hardware_are_told_when_they_change_and_only_then() -> None:
+    status, said = VMStatus(), dict[str, object]()
+    small = replace(READY, class_name="small", hardware=Hardware(2, 4096, 500, 0))
+    told = {"cpus": 2, "cpu_reservation_mhz": 500, "memory_mib": 4096, "memory_reservation_mib": 0}
+
+    renew_hardware(status, small, said)
+    assert said == {"class_name": "small", "hardware": told}
+
+    said.clear()
+    renew_hardware(status, small, said)
+    assert said == {}
+
+    renew_hardware(status, replace(small, class_name="big", hardware=Hardware(4, 8192)), said)
+    assert (status.class_name, status.hardware["cpus"]) == ("big", 4)
+    assert said["class_name"] == "big"

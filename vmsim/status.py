@@ -90,16 +90,19 @@ def renew(status: VMStatus, new: VMStatus, now_s: float) -> dict[str, Any]:
 
 
 def renew_hardware(status: VMStatus, seen: Observed, said: dict[str, Any]) -> None:
-    """Put into `status` and `said` the class in force and its hardware, where they changed."""
-    if seen.class_name != status.class_name:
-        status.class_name = said["class_name"] = seen.class_name
-    told = _told(seen.hardware)
-    if told != status.hardware:
-        status.hardware = said["hardware"] = told
+    """Put into `status` and `said` the class in force and its hardware, where they changed.
+
+    Hardware changes with the class only (C-12).
+    """
+    if status.hardware and seen.class_name == status.class_name:
+        return
+    status.class_name = said["class_name"] = seen.class_name
+    status.hardware = said["hardware"] = _told(seen.hardware)
 
 
 @lru_cache(maxsize=1024)
 def _told(hardware: Hardware) -> Mapping[str, int]:
+    """One mapping for all VMs with such hardware."""
     return {name: getattr(hardware, name) for name in REPORTED}
 
 

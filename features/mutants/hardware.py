@@ -103,8 +103,8 @@ MUTANTS = (
         ("T-12",),
         edit(
             "vmsim.status:renew_hardware",
-            "if told != status.hardware:",
-            "if not status.hardware:",
+            '= said["hardware"] = _told(seen.hardware)',
+            "= status.hardware or _told(seen.hardware)",
         ),
     ),
     Mutant(
