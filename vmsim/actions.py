@@ -7,6 +7,7 @@ outcome is seen later, in what the hypervisor reports about the VM.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -27,7 +28,15 @@ class Verb(StrEnum):
     DESTROY = "Destroy"
 
 
-CREATE, POWER_ON, POWER_OFF, SUSPEND, RESTART, RESIZE, MIGRATE, RELOCATE, DESTROY = Verb
+CREATE: Final = Verb.CREATE
+POWER_ON: Final = Verb.POWER_ON
+POWER_OFF: Final = Verb.POWER_OFF
+SUSPEND: Final = Verb.SUSPEND
+RESTART: Final = Verb.RESTART
+RESIZE: Final = Verb.RESIZE
+MIGRATE: Final = Verb.MIGRATE
+RELOCATE: Final = Verb.RELOCATE
+DESTROY: Final = Verb.DESTROY
 
 
 class Cause(StrEnum):
@@ -40,7 +49,7 @@ class Cause(StrEnum):
     LOAD_BALANCING = "LoadBalancing"
 
 
-USER = Cause.USER
+USER: Final = Cause.USER
 
 
 class PowerOffMode(StrEnum):
@@ -128,4 +137,4 @@ class Observed:
     hardware: Hardware = NO_HARDWARE
 
 
-ABSENT = Observed()
+ABSENT: Final = Observed()

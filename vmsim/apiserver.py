@@ -7,7 +7,7 @@ kinds go to the catalog. Nothing here acts on a VM; that is the VM role's work.
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 from vmsim.admission import Admitted, Denied, Terms, admit_class, admit_create, admit_update
 from vmsim.catalog import Catalog
@@ -21,7 +21,7 @@ from vmsim.rules import ErrorKind, FieldError, Verdict
 from vmsim.trace import Trace
 
 VM_KIND, CLASS_KIND = "VirtualMachine", "VirtualMachineClass"
-_REMOVABLE = ("labels", "annotations")
+_REMOVABLE: Final = ("labels", "annotations")
 
 Watcher = Callable[[str], None]
 

@@ -10,6 +10,7 @@ until the attempts are used up: then the VM stays off, and is the VM role's to p
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import simpy
 
@@ -30,9 +31,9 @@ from vmsim.objects import HostState, PowerState
 from vmsim.placement import FILTERS, Requirement
 from vmsim.timer import call_later
 
-TALKING = (HostState.UP, HostState.ENTERING_MAINTENANCE, HostState.STORAGE_LOST)
+TALKING: Final = (HostState.UP, HostState.ENTERING_MAINTENANCE, HostState.STORAGE_LOST)
 """Hosts of which HA hears, and which may be primary."""
-NEVER = float("inf")
+NEVER: Final = float("inf")
 
 
 @dataclass(slots=True, eq=False)

@@ -9,6 +9,7 @@ visits what is not settled, and what changed without the controller being told.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Final
 
 import simpy
 
@@ -40,9 +41,9 @@ from vmsim.timer import call_later
 from vmsim.trace import Trace
 from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
 
-HARD = PowerOffMode.HARD
-BOOTED: Mapping[str, str] = {FIRST_BOOT: "true"}  # P-12, one for all VMs without another
-STEPS_PER_VISIT = 16  # a VM takes at most five steps at once; more is a defect, not a wait
+HARD: Final = PowerOffMode.HARD
+BOOTED: Final[Mapping[str, str]] = {FIRST_BOOT: "true"}  # P-12, one for all VMs without another
+STEPS_PER_VISIT: Final = 16  # a VM takes at most five steps at once; more is a defect, not a wait
 
 CREATING, POWER_CHANGE, DELETING, WAITING_FOR_IP, OTHER = 100, 99, 98, 97, -1
 """Priorities in the queue (Q-11). Source: VM Operator, docs/ref/vm-controller, "Priority queue"."""

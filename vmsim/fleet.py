@@ -10,7 +10,7 @@ when it starts. A powered-off VM holds none, except between a creation and its p
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from vmsim.actions import (
     ABSENT,
@@ -32,7 +32,7 @@ from vmsim.ports import Believed, Changed, Plant
 from vmsim.requirement import hardware
 from vmsim.trace import Trace
 
-EVENTS = {
+EVENTS: Final = {
     Verb.CREATE: "VmCreated",
     Verb.POWER_ON: "VmPoweredOn",
     Verb.POWER_OFF: "VmPoweredOff",
@@ -45,14 +45,14 @@ EVENTS = {
 }
 """Kind of the record of a task that succeeded: vSphere's event names."""
 
-VERBS = {verb: verb.value for verb in Verb}  # a look-up costs less than an enum's `value`
-CAUSES = {cause: cause.value for cause in Cause}
-NOTHING = Requirement(0, 0)
-TO_A_HOST = frozenset((Verb.POWER_ON, Verb.MIGRATE))
-WITHOUT_ROOM = frozenset((Verb.CREATE, Verb.RELOCATE))
-STOPS_THE_GUEST = frozenset((Verb.POWER_OFF, Verb.RESTART))
-MOVES = TO_A_HOST | {Verb.RELOCATE}
-DESCRIBED = WITHOUT_ROOM | {Verb.MIGRATE, Verb.RESIZE}
+VERBS: Final = {verb: verb.value for verb in Verb}  # a look-up costs less than an enum's `value`
+CAUSES: Final = {cause: cause.value for cause in Cause}
+NOTHING: Final = Requirement(0, 0)
+TO_A_HOST: Final = frozenset((Verb.POWER_ON, Verb.MIGRATE))
+WITHOUT_ROOM: Final = frozenset((Verb.CREATE, Verb.RELOCATE))
+STOPS_THE_GUEST: Final = frozenset((Verb.POWER_OFF, Verb.RESTART))
+MOVES: Final = TO_A_HOST | {Verb.RELOCATE}
+DESCRIBED: Final = WITHOUT_ROOM | {Verb.MIGRATE, Verb.RESIZE}
 
 
 @dataclass(slots=True)
@@ -164,7 +164,7 @@ class Fleet:
             task.mode = guest.off_mode if cause is USER else PowerOffMode.TRY_SOFT
             task.lasts_s = self.guest_times.power_off_s(guest.key, task.mode)
         self._plant.start(task, self._ended)
-        if guest.busy is verb:
+        if self.observe(guest.key).busy is verb:
             data = {"verb": VERBS[verb], "host": host, "cause": CAUSES[cause]}
             self.trace.write("cluster", "TaskStarted", guest.key, data)
 

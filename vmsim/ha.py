@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 
 class FailureKind(StrEnum):
@@ -55,9 +55,8 @@ class Ready(StrEnum):
     GUEST_HEARTBEAT = "guestHbStatusGreen"
 
 
-def _figure(seconds: float, means: str, source: str) -> float:
-    value: float = field(default=seconds, metadata={"means": means, "source": source})
-    return value
+def _figure(seconds: float, means: str, source: str) -> Any:
+    return field(default=seconds, metadata={"means": means, "source": source})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ expected need, with the share of each kind: policies that keep room for them rea
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,11 @@ from numpy.typing import NDArray
 from vmsim.objects import HostSpec, HostState
 from vmsim.pools import CPU_MHZ, Ledger
 
-CPU, MEMORY, CPU_RESERVATION, MEMORY_RESERVATION = range(4)
-BASE_RESOURCES = ("vCPU", "memory_mib", "cpu_reservation_mhz", "memory_reservation_mib")
+CPU: Final = 0
+MEMORY: Final = 1
+CPU_RESERVATION: Final = 2
+MEMORY_RESERVATION: Final = 3
+BASE_RESOURCES: Final = ("vCPU", "memory_mib", "cpu_reservation_mhz", "memory_reservation_mib")
 
 Needs: TypeAlias = tuple[tuple[int, int], ...]
 """Pairs of (resource, units), units > 0."""

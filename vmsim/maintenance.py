@@ -134,11 +134,12 @@ class Maintenance:
             if waits or guest.busy is not None or guest.row != row:
                 continue
             blocker = self._leave(drain, guest, may_migrate=free > 0)
+            begun = self._fleet.observe(guest.key).busy
             if blocker:
                 blockers[guest.key] = blocker
-            elif guest.busy is None:
+            elif begun is None:
                 in_line.add(guest.key)
-            elif guest.busy is Verb.MIGRATE:
+            elif begun is Verb.MIGRATE:
                 free -= 1
         self._note_blockers(row, drain, blockers)
         self._enter_when_empty(row, drain)

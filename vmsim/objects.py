@@ -8,10 +8,11 @@ later (`PoweredOn`); the older spelling is an edition's matter. A VM's key is `n
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
-import msgspec
+from vmsim.structs import EMPTY as EMPTY
+from vmsim.structs import Condition as Condition
+from vmsim.structs import VMStatus as VMStatus
 
 
 class PowerState(StrEnum):
@@ -22,7 +23,9 @@ class PowerState(StrEnum):
     SUSPENDED = "Suspended"
 
 
-ON, OFF, SUSPENDED = PowerState
+ON: Final = PowerState.ON
+OFF: Final = PowerState.OFF
+SUSPENDED: Final = PowerState.SUSPENDED
 """Names of the members: Python 3.11 takes ten times as long to find one in its enum."""
 
 
@@ -40,7 +43,8 @@ class HostState(StrEnum):
 BIOS = "bios"
 """The firmware of a VM for which nobody names another; vSphere's default."""
 
-UP, DOWN = HostState.UP, HostState.DOWN
+UP: Final = HostState.UP
+DOWN: Final = HostState.DOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,40 +126,6 @@ class VMSpec:
     min_hardware_version: int = 0
     policies: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Condition(msgspec.Struct, frozen=True, gc=False):
-    """A Kubernetes condition, without the time of its last change."""
-
-    type: str
-    status: str
-    reason: str = ""
-    message: str = ""
-
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
-
-
-class VMStatus(msgspec.Struct, gc=False):
-    """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition.
-
-    `class_name` is the class in force (T-08), which may not be the one that is wanted, and
-    `hardware` what it gives the VM (T-12), by fields of `Hardware`.
-    `since_s` has the simulated second of each condition's last change of status. VMs share their
-    conditions: neither mapping is ever changed, only replaced.
-    """
-
-    phase: str = ""
-    power_state: str = ""
-    host: str = ""
-    zone: str = ""
-    ip: str = ""
-    last_restart: str = ""
-    unique_id: str = ""
-    class_name: str = ""
-    hardware: Mapping[str, int] = EMPTY
-    conditions: Mapping[str, Condition] = EMPTY
-    since_s: Mapping[str, float] = EMPTY
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import filterfalse
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ Test: TypeAlias = Callable[[int], bool]
 Scores: TypeAlias = NDArray[np.float64]
 Policy: TypeAlias = Callable[[Requirement, Inventory], Callable[[int], float]]
 
-NO_FIT = -np.inf
+NO_FIT: Final = -np.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def _reaches_datastore(requirement: Requirement, host: HostSpec) -> bool:
     return any(name in requirement.datastores for name in host.datastores)
 
 
-FILTERS = (
+FILTERS: Final = (
     Filter("Candidate", "VmHostAffinityRuleViolation", lambda vm: True, _is_candidate, fixed=True),
     _make(
         "OwnHost",

@@ -9,6 +9,7 @@ Source: vm.md, "Working with VMs"; clauses X-01 to X-04, P-05 to P-25, Q-01 to Q
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from vmsim.actions import Observed
 from vmsim.editions import Edition
@@ -16,13 +17,13 @@ from vmsim.objects import BIOS, OFF, ON, PAUSED_LABEL, SUSPENDED, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.quantities import duration_s
 
-PAUSED = frozenset((PAUSED_LABEL, "vmoperator.vmware.com/pause-reconcile"))
-LIFETIME = "vmsim.dev/lifetime"
-ABANDON = "vmoperator.vmware.com.protected/skip-delete-platform-resource"
-HOLD_POWER_ON = "poweron.check.vmoperator.vmware.com/"
-NO_ZONE = ("",)  # of which no host is
-HOLD_DELETE = "delete.check.vmoperator.vmware.com/"
-POWER_OFF_MODES_FROM_SUSPENDED = ("Hard", "TrySoft", "")
+PAUSED: Final = frozenset((PAUSED_LABEL, "vmoperator.vmware.com/pause-reconcile"))
+LIFETIME: Final = "vmsim.dev/lifetime"
+ABANDON: Final = "vmoperator.vmware.com.protected/skip-delete-platform-resource"
+HOLD_POWER_ON: Final = "poweron.check.vmoperator.vmware.com/"
+NO_ZONE: Final = ("",)  # of which no host is
+HOLD_DELETE: Final = "delete.check.vmoperator.vmware.com/"
+POWER_OFF_MODES_FROM_SUSPENDED: Final = ("Hard", "TrySoft", "")
 
 
 class Next(StrEnum):
@@ -51,24 +52,24 @@ class Step:
     reason: str = ""
 
 
-ADD_FINALIZER = Step(Next.ADD_FINALIZER)
-REMOVE_FINALIZER = Step(Next.REMOVE_FINALIZER)
-CREATE = Step(Next.CREATE)
-POWER_ON = Step(Next.POWER_ON)
-POWER_OFF = Step(Next.POWER_OFF)
-SUSPEND = Step(Next.SUSPEND)
-RESTART = Step(Next.RESTART)
-RESIZE = Step(Next.RESIZE)
-DESTROY = Step(Next.DESTROY)
-SETTLED = Step(Next.SETTLED)
-FAILED = Step(Next.RETRY, "the last request failed")
-UNMET = Step(Next.RETRY, "a prerequisite is missing")
-PAUSE = Step(Next.WAIT, "reconciliation is paused")
-TASK_RUNS = Step(Next.WAIT, "a task runs on the VM")
-DISCONNECTED = Step(Next.WAIT, "the VM's host does not respond")
-UNREADABLE = Step(Next.RETRY, "the VM's host does not respond")
-HELD = Step(Next.WAIT, "an annotation holds the VM")
-WAIT_FOR_IP = Step(Next.WAIT_FOR_IP, "the guest has no address yet")
+ADD_FINALIZER: Final = Step(Next.ADD_FINALIZER)
+REMOVE_FINALIZER: Final = Step(Next.REMOVE_FINALIZER)
+CREATE: Final = Step(Next.CREATE)
+POWER_ON: Final = Step(Next.POWER_ON)
+POWER_OFF: Final = Step(Next.POWER_OFF)
+SUSPEND: Final = Step(Next.SUSPEND)
+RESTART: Final = Step(Next.RESTART)
+RESIZE: Final = Step(Next.RESIZE)
+DESTROY: Final = Step(Next.DESTROY)
+SETTLED: Final = Step(Next.SETTLED)
+FAILED: Final = Step(Next.RETRY, "the last request failed")
+UNMET: Final = Step(Next.RETRY, "a prerequisite is missing")
+PAUSE: Final = Step(Next.WAIT, "reconciliation is paused")
+TASK_RUNS: Final = Step(Next.WAIT, "a task runs on the VM")
+DISCONNECTED: Final = Step(Next.WAIT, "the VM's host does not respond")
+UNREADABLE: Final = Step(Next.RETRY, "the VM's host does not respond")
+HELD: Final = Step(Next.WAIT, "an annotation holds the VM")
+WAIT_FOR_IP: Final = Step(Next.WAIT_FOR_IP, "the guest has no address yet")
 
 
 def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition) -> Step:

@@ -7,7 +7,7 @@ alike, so it holds nothing that tells one from another.
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from vmsim import affinity
 from vmsim.affinity import Rule
@@ -21,8 +21,12 @@ from vmsim.inventory import (
 )
 from vmsim.objects import BIOS, Hardware
 
-LIFETIME_CLASSES = 4
-LIFETIME_BELOW_S = (3_600, 36_000, 360_000)  # upper ends of all classes but the last (LAVA, 2024)
+LIFETIME_CLASSES: Final = 4
+LIFETIME_BELOW_S: Final = (
+    3_600,
+    36_000,
+    360_000,
+)  # upper ends of all classes but the last (LAVA, 2024)
 
 
 @dataclass(frozen=True, slots=True)

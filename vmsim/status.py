@@ -6,7 +6,7 @@ conditions, as the edition spells them. Clauses T-01 to T-06, Q-15, Z-07.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from vmsim.actions import Fault, Observed
 from vmsim.editions import Edition
@@ -20,17 +20,17 @@ from vmsim.objects import (
     VMStatus,
 )
 
-CREATED = "VirtualMachineCreated"
-PLACEMENT_READY = "VirtualMachineConditionPlacementReady"
-POWER_SYNCED = "VirtualMachinePowerStateSynced"
-RECONCILE_READY = "VirtualMachineReconcileReady"
-_CREATED = Condition(CREATED, "True", "True")
-_PLACED = Condition(PLACEMENT_READY, "True", "True")
-_SYNCED = Condition(POWER_SYNCED, "True", "Synced")
-REPORTED = ("cpus", "cpu_reservation_mhz", "memory_mib", "memory_reservation_mib")
+CREATED: Final = "VirtualMachineCreated"
+PLACEMENT_READY: Final = "VirtualMachineConditionPlacementReady"
+POWER_SYNCED: Final = "VirtualMachinePowerStateSynced"
+RECONCILE_READY: Final = "VirtualMachineReconcileReady"
+_CREATED: Final = Condition(CREATED, "True", "True")
+_PLACED: Final = Condition(PLACEMENT_READY, "True", "True")
+_SYNCED: Final = Condition(POWER_SYNCED, "True", "Synced")
+REPORTED: Final = ("cpus", "cpu_reservation_mhz", "memory_mib", "memory_reservation_mib")
 """Of a VM's hardware (T-12)."""
 
-EVICTION_KEY = "com.vmware.cp.autoevac."
+EVICTION_KEY: Final = "com.vmware.cp.autoevac."
 
 
 def report(

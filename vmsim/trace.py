@@ -14,19 +14,10 @@ from typing import Any, BinaryIO
 import msgspec
 
 from vmsim.problems import BadInput, Problem
+from vmsim.structs import Head
+from vmsim.structs import Record as Record
 
 BYTES_PER_WRITE = 1 << 16
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """One thing that happened to `object` at second `t`, as `source` saw it."""
-
-    t: float
-    n: int
-    source: str
-    kind: str
-    object: str
-    data: dict[str, Any]
 
 
 Listener = Callable[[Record], None]
@@ -105,10 +96,6 @@ class Trace:
                 self._sink.flush()
 
 
-class _Head(msgspec.Struct):
-    header: dict[str, Any]
-
-
 def read_header(path: Path) -> dict[str, Any]:
     """The header of the trace at `path`; `BadInput` when it is not a trace."""
     with _open(path) as file:
@@ -137,7 +124,7 @@ def _open(path: Path) -> BinaryIO:
 
 def _head(file: BinaryIO, path: Path) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(file.readline(1 << 26), type=_Head).header
+        return msgspec.json.decode(file.readline(1 << 26), type=Head).header
     except msgspec.DecodeError as error:
         raise BadInput([_broken(path, 1, str(error))]) from None
 

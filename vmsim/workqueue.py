@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from heapq import heappop, heappush
+from typing import Final
 
 import simpy
 
@@ -42,7 +43,7 @@ class Pace:
     rank: Callable[[str], int] | None = None
 
 
-NO_LIMITS = Pace()
+NO_LIMITS: Final = Pace()
 
 
 class Bucket:

@@ -1,0 +1,63 @@
+"""The values that a run makes by the hundred thousand: records, conditions, statuses.
+
+They are msgspec's, which makes and encodes them faster than a dataclass. They have a module of
+their own because mypyc, which compiles the modules around it, leaves out what a class statement
+says beside the bases (`frozen`, `gc`).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+
+class Condition(msgspec.Struct, frozen=True, gc=False):
+    """A Kubernetes condition, without the time of its last change."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+class VMStatus(msgspec.Struct, gc=False):
+    """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition.
+
+    `class_name` is the class in force (T-08), which may not be the one that is wanted, and
+    `hardware` what it gives the VM (T-12), by fields of `Hardware`.
+    `since_s` has the simulated second of each condition's last change of status. VMs share their
+    conditions: neither mapping is ever changed, only replaced.
+    """
+
+    phase: str = ""
+    power_state: str = ""
+    host: str = ""
+    zone: str = ""
+    ip: str = ""
+    last_restart: str = ""
+    unique_id: str = ""
+    class_name: str = ""
+    hardware: Mapping[str, int] = EMPTY
+    conditions: Mapping[str, Condition] = EMPTY
+    since_s: Mapping[str, float] = EMPTY
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """One thing that happened to `object` at second `t`, as `source` saw it."""
+
+    t: float
+    n: int
+    source: str
+    kind: str
+    object: str
+    data: dict[str, Any]
+
+
+class Head(msgspec.Struct):
+    """The first line of a trace."""
+
+    header: dict[str, Any]
