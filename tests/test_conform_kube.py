@@ -14,6 +14,9 @@ from judged import options
 
 from backends.kube_api import KubeApi
 from features.kube import lab
+from features.kube.clocks import StepTime
+from features.kube.hosts import state
+from vmsim import nodes
 from vmsim.conformance import targets
 from vmsim.conformance.report import Report
 from vmsim.conformance.session import Session
@@ -94,16 +97,76 @@ def test_a_server_that_forgot_its_policies_is_caught(served: Path, tmp_path: Pat
     assert left(served) == []
 
 
-def test_an_interrupt_leaves_a_report_and_nothing_else(served: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "vmsim", "conform", "--target", "kubernetes"]
+COMMAND = [sys.executable, "-m", "vmsim", "conform", "--target", "kubernetes"]
+
+
+def in_the_middle(folder: Path, *more: str) -> subprocess.Popen[bytes]:
+    """A run into the folder that has judged two cases and goes on."""
     running = subprocess.Popen(
-        [*command, "--level", "core", "-o", str(tmp_path)],
+        [*COMMAND, "--level", "core", "-o", str(folder), *more],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("evidence/kubernetes/*.json"))) < 2:
+    while len(list(folder.glob("evidence/kubernetes/*.json"))) < 2:
         assert running.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
+    return running
+
+
+def killed(folder: Path, served: Path) -> list[str]:
+    """What a run leaves that is killed while a case of it has a VM."""
+    running = in_the_middle(folder)
+    while True:
+        running.send_signal(signal.SIGSTOP)
+        found = left(served)
+        if any(name.startswith("VirtualMachine ") for name in found):
+            break
+        running.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+    running.kill()
+    running.communicate()
+    return found
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(served: Path, tmp_path: Path) -> None:
+    before = killed(tmp_path / "killed", served)
+    assert {name.partition(" ")[0] for name in before} >= {"Namespace", "Node", "StorageClass"}
+    command = [*COMMAND, "--only", "S-15", "-o", str(tmp_path / "next")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "an earlier run left host plain-1 out of service, which is removed" in done.stdout
+    assert "/namespaces/conform-" in done.stdout
+    assert left(served) == []
+
+
+def test_what_a_killed_run_left_is_removed_when_that_is_asked(served: Path, tmp_path: Path) -> None:
+    assert killed(tmp_path / "killed", served)
+    for expected in ("removed /api/v1/namespaces/conform-", "removed nothing"):
+        done = subprocess.run([*COMMAND, "--clean"], capture_output=True, text=True, check=False)
+        assert (done.returncode, expected in done.stdout) == (0, True), done.stdout + done.stderr
+        assert left(served) == []
+
+
+def test_a_host_that_somebody_else_took_out_of_service_stays_there(
+    served: Path, tmp_path: Path
+) -> None:
+    node = "/api/v1/nodes/plain-1"
+    closed = {"metadata": {"annotations": {nodes.MAINTENANCE: "true"}}}
+    with KubeApi(served, "2026-08") as api:
+        clock = StepTime(api)
+        try:
+            api.patch(node, closed)
+            clock.until(lambda: state(api.get(node)) == "Maintenance", 600, ("Node",))
+            report = conform(tmp_path, "P-02", edition="2026-08")
+            assert state(api.get(node)) == "Maintenance"
+        finally:
+            api.patch(node, {"metadata": {"annotations": {nodes.MAINTENANCE: None}}})
+            assert clock.until(lambda: state(api.get(node)) == "Up", 600, ("Node",))
+    assert verdicts(report) == {"P-02": "pass"}
+
+
+def test_an_interrupt_leaves_a_report_and_nothing_else(served: Path, tmp_path: Path) -> None:
+    running = in_the_middle(tmp_path)
     running.send_signal(signal.SIGINT)
     text = running.communicate(timeout=120)[0].decode()
     assert running.returncode == 130, text
@@ -116,9 +179,8 @@ def test_a_user_without_rights_is_told_which_are_missing(
     served: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = served.parent / "2026-08" / "data" / "user.kubeconfig"
-    command = [sys.executable, "-m", "vmsim", "conform", "--target", "kubernetes"]
     monkeypatch.setenv("VMSIM_CONTEXT", "")
-    words = [*command, "--kubeconfig", str(user)]
+    words = [*COMMAND, "--kubeconfig", str(user)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert "may not create namespaces" in done.stderr

@@ -18,13 +18,13 @@ from judged import options
 from typer.testing import CliRunner
 
 from backends.vsphere_reads import VMSeen
-from features.kube import clocks
+from features.kube import clocks, leftovers
 from features.kube import cluster as clusters
 from features.kube.clocks import RealTime, StepTime
 from features.kube.inventory import differences
 from features.kube.refusals import reasons, warning
 from vmsim.cli import app
-from vmsim.conformance import kubernetes_target, targets
+from vmsim.conformance import targets
 from vmsim.conformance.session import Session
 from vmsim.conformance.verify import verify
 from vmsim.objects import Hardware, PowerState
@@ -69,12 +69,14 @@ def routes() -> dict[str, Answer]:
 def stub(
     routes: dict[str, Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ThreadingHTTPServer]:
-    """A server that answers as `routes` say, other reads with nothing; KUBECONFIG names it."""
+    """A server that answers as `routes` say, by path or by method and path, other reads with
+    nothing; KUBECONFIG names it."""
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            route = routes.get(self.path.partition("?")[0], _listed())
+            path = self.path.partition("?")[0]
+            route = routes.get(f"{self.command} {path}", routes.get(path, _listed()))
             code, body = route() if callable(route) else route
             text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
             self.send_response(code)
@@ -95,7 +97,7 @@ def stub(
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.delenv("VMSIM_CONTEXT", raising=False)
     monkeypatch.setattr(clusters, "ATTEMPTS", 1)
-    monkeypatch.setattr(kubernetes_target, "END_S", 0.1)
+    monkeypatch.setattr(leftovers, "END_S", 0.1)
     yield server
     server.shutdown()
     server.server_close()
@@ -191,7 +193,7 @@ def test_server_that_speaks_something_else_cannot_be_reached(
 def test_garbage_in_the_middle_is_never_a_verdict_on_the_controller(
     routes: dict[str, Answer], stub: object, tmp_path: Path
 ) -> None:
-    routes["/api/v1/namespaces"] = lambda: (201, "<html>")
+    routes["POST /api/v1/namespaces"] = (201, "<html>")
     code, text = _conform(tmp_path)
     found = _report(tmp_path)["targets"][0]
     assert code == 3, text
@@ -219,7 +221,7 @@ def test_server_that_dies_in_the_middle_is_lost(
         stub.server_close()
         return 500, {}
 
-    routes["/api/v1/namespaces"] = die
+    routes["POST /api/v1/namespaces"] = die
     code, _ = _conform(tmp_path)
     found = _report(tmp_path)
     assert code == 4
@@ -236,7 +238,7 @@ def test_server_that_hangs_in_the_middle_is_given_up(
         time.sleep(1.0)
         return 200, {}
 
-    routes["/api/v1/namespaces"] = hang
+    routes["POST /api/v1/namespaces"] = hang
     code, text = _conform(tmp_path)
     assert code == 4 and "does not answer" in text
 
@@ -259,9 +261,9 @@ def test_what_was_left_behind_ends_the_run_as_inconclusive(
     routes: dict[str, Answer], stub: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     about = targets.target("kubernetes")
-    labels = {"vmsim.dev/conform": "0"}
-    routes["/api/v1/namespaces"] = _listed({"metadata": {"name": "conform-0-demo",
-                                                         "labels": labels}})  # fmt: skip
+    some = _listed({"metadata": {"name": "conform-0-demo", "labels": {"vmsim.dev/conform": "0"}}})
+    looks = iter([_listed()])  # at the beginning
+    routes["/api/v1/namespaces"] = lambda: next(looks, some)
     wanted = options("S-15", targets=["kubernetes"], edition="2023-03")
     report = Session(wanted, tmp_path / "out").run([about])
     assert report.exit_code == 3 and not report.complete

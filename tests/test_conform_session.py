@@ -363,3 +363,35 @@ def test_the_report_on_disk_is_of_the_run_while_it_runs(tmp_path: Path) -> None:
 
     report(tmp_path, seen=look)
     assert set(states) == {False}
+
+
+class Interrupted(Target):
+    """A target whose user has enough."""
+
+    def held(self, name: str) -> Any:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_that_leaves_something_says_both(tmp_path: Path) -> None:
+    found = report(tmp_path, descriptor(Interrupted, end=lambda: ["VM db"]))
+    assert found.incomplete == "interrupted; left behind on the target: VM db"
+    assert found.exit_code == 130
+    assert verify(tmp_path) == []
+
+
+def test_what_an_earlier_run_left_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    report(tmp_path, descriptor(clean=lambda: ["VM db", "host esx-1"]), said=told.append)
+    assert told == [
+        "memory: an earlier run left VM db, which is removed",
+        "memory: an earlier run left host esx-1, which is removed",
+    ]
+
+
+def test_what_an_earlier_run_left_and_does_not_go_ends_the_run(tmp_path: Path) -> None:
+    def clean() -> list[str]:
+        raise Unreachable("VM db does not go away")
+
+    found = report(tmp_path, descriptor(clean=clean))
+    assert (found.exit_code, found.complete) == (4, False)
+    assert {case.verdict for case in found.targets[0].cases} == {"unknown"}

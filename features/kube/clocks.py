@@ -15,6 +15,7 @@ from backends.kube_api import KubeApi
 from vmsim.problems import Unreachable
 from vmsim.stepping import CONFIG_MAPS, NAME
 
+HOSTS_S = GONE_S = 3600.0  # how long hosts may take to settle, and VMs to go
 LOOK_S = 0.1
 NOTICED_S = 0.5
 ANSWER_S, ATTEMPTS = 20.0, 4

@@ -15,20 +15,18 @@ import msgspec
 
 from backends.kube_api import KubeApi
 from features.kube.clocks import RealTime, StepTime
-from features.kube.hosts import NODES, Hosts, NodeHosts, OwnHosts
+from features.kube.hosts import NODES, Hosts, LentHosts, NodeHand, OwnHosts
 from features.kube.inventory import Inventory
+from features.kube.naming import LABEL, PREFIX
 from vmsim import nodes
 from vmsim.crds import resource_path
 from vmsim.editions import EDITIONS
-from vmsim.kinds import VMOPERATOR, kinds
+from vmsim.kinds import VMOPERATOR, Kind, kinds
 from vmsim.kube import Denial
 from vmsim.problems import BadInput, Problem, Unreachable
 from vmsim.stepping import CONFIG_MAPS, NAME
 
-PREFIX = "conform-"
-LABEL = "vmsim.dev/conform"
 VM = "VirtualMachine"
-NAMESPACES = "/api/v1/namespaces"
 ATTEMPTS, READ_S = 3, 10.0
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 NEEDED = (
@@ -59,35 +57,33 @@ class Cluster:
         """Seconds of the Supervisor per real one; 0: it is moved from here."""
         return float(self.about.get("speed") or 1)
 
-    @property
-    def administered(self) -> bool:
-        """Whether its hosts can be put into maintenance and made to fail."""
-        return isinstance(self.hosts, NodeHosts)
-
     def left(self) -> list[str]:
         """What cases made and did not take away, namespaces on their way out excepted."""
         kept = ("Namespace", "Node")
-        paths = [
-            resource_path(kind)
+        wanted = [
+            kind
             for kind in kinds(self.edition).values()
             if kind.name == VM or (not kind.namespaced and kind.name not in kept)
         ]
-        found = [name for path in paths for name in self._ours(path)]
+        found = [name for kind in wanted for name in self._paths(kind)]
         vms = self.inventory.vms() if self.inventory is not None else {}
         return found + [f"{key} on vSphere" for key in vms if key.startswith(PREFIX)]
 
     def terminating(self) -> list[str]:
         """Namespaces of cases."""
-        return self._ours(NAMESPACES)
+        return self._paths(kinds(self.edition)["Namespace"])
 
-    def _ours(self, path: str) -> list[str]:
-        """Objects with the label of a case; an answer that is none may hide some."""
+    def labelled(self, kind: Kind) -> list[dict[str, Any]]:
+        """Objects of cases."""
+        found = self.api.items(resource_path(kind))
+        return [raw for raw in found if LABEL in (raw["metadata"].get("labels") or {})]
+
+    def _paths(self, kind: Kind) -> list[str]:
+        """Where the objects of cases are; an answer that is none may hide some."""
         try:
-            found = self.api.items(path)
+            return [path_of(kind, raw) for raw in self.labelled(kind)]
         except msgspec.DecodeError as error:
-            return [f"{path}: {error}"]
-        labels = {raw["metadata"]["name"]: raw["metadata"].get("labels") or {} for raw in found}
-        return [f"{path}/{name}" for name, own in labels.items() if LABEL in own]
+            return [f"{resource_path(kind)}: {error}"]
 
     def close(self) -> None:
         """Let all connections go."""
@@ -100,6 +96,12 @@ class Cluster:
         if self.clock is None:
             self.clock = RealTime(self.speed) if self.speed else StepTime(self.api)
         return self.clock
+
+
+def path_of(kind: Kind, raw: Mapping[str, Any]) -> str:
+    """Where the object is."""
+    metadata = raw["metadata"]
+    return resource_path(kind, metadata.get("namespace", ""), metadata["name"])
 
 
 def cluster(kubeconfig: Path | None, context: str | None) -> Cluster:
@@ -203,6 +205,7 @@ def _hosts(api: KubeApi) -> Hosts:
         if denial.status != 403:
             raise
         return OwnHosts(api)
-    ours = [nodes.DESCRIPTION in (raw["metadata"].get("annotations") or {}) for raw in found]
-    may = _may(api, {"group": "", "resource": "nodes", "verb": "patch"})
-    return NodeHosts(api) if ours and all(ours) and may else OwnHosts(api)
+    if not found or not _may(api, {"group": "", "resource": "nodes", "verb": "patch"}):
+        return OwnHosts(api)
+    ours = all(nodes.DESCRIPTION in (raw["metadata"].get("annotations") or {}) for raw in found)
+    return LentHosts(api, NodeHand(api)) if ours else OwnHosts(api)

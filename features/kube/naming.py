@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.kube_api import KubeApi
-from features.kube.cluster import LABEL, PREFIX
 from vmsim.kinds import Kind, kinds
+
+PREFIX = "conform-"
+LABEL = "vmsim.dev/conform"
 
 
 @dataclass(frozen=True, slots=True)

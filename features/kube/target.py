@@ -14,9 +14,9 @@ from typing import Any
 
 from backends.kube_api import MERGE
 from backends.vsphere_reads import VMSeen
-from features.kube.clocks import RealTime, StepTime
+from features.kube.clocks import GONE_S, HOSTS_S, RealTime, StepTime
 from features.kube.cluster import VM, Cluster
-from features.kube.hosts import NODES, Wanted, node, state, wanted, zone
+from features.kube.hosts import NODES, Wanted, node, wanted, zone
 from features.kube.inventory import differences, find
 from features.kube.naming import Names, called, host_of, told
 from features.kube.refusals import reasons, warning
@@ -31,9 +31,7 @@ from vmsim.objects import Hardware, HostState, PowerState
 from vmsim.ports import Believed
 from vmsim.problems import BadInput
 
-HOSTS_S = 3600.0
 BEGUN_S = 60.0
-GONE_S = 3600.0
 STRICT = "?fieldValidation=Strict"
 MISSING, TAKEN = 404, 409
 POWER = {word.lower(): word for word in PowerState}
@@ -134,7 +132,7 @@ class KubeTarget(User):
                 self._power_off(host)
                 continue
             hosts.administer(name, host)
-            self._changed("Node")
+            self._changed(hosts.kind)
             begun = self._clock.until(partial(hosts.begun, name, host), BEGUN_S, self._taken())
             assert begun, f"host {host} is {self.host_state(host)}, asked to {name}"
 
@@ -155,7 +153,7 @@ class KubeTarget(User):
         self.remember()
         self.wire.append({"join": name})
         self.cluster.hosts.join(name)
-        self._changed("Node")
+        self._changed(self.cluster.hosts.kind)
 
     def hosts(self) -> list[str]:
         """The hosts of the case."""
@@ -167,7 +165,9 @@ class KubeTarget(User):
 
     def host_state(self, name: str) -> str:
         """What the host is doing."""
-        return state(self._node(name))
+        node = self._node(name)
+        states = self.cluster.hosts.states([node] if node else [])
+        return next(iter(states.values()), HostState.DOWN)
 
     def held(self, name: str) -> Believed | None:
         """The VM as vSphere has it, or else as its status says it is on a host (then its hardware
@@ -244,9 +244,12 @@ class KubeTarget(User):
             self._need_edition()
             self._cluster = self.clusters[self.edition]
             self._began_s = self._clock.now_s
-            self._cluster.hosts.occupy(self._wanted)
             hosts = self._cluster.hosts
-            assert self._clock.until(hosts.settled, HOSTS_S, ("Node",)), "the hosts do not settle"
+            rested = self._clock.until(hosts.rested, HOSTS_S, ())
+            assert rested, "a host that an earlier case closed is still being emptied"
+            hosts.occupy(self._wanted)
+            settled = self._clock.until(hosts.settled, HOSTS_S, (hosts.kind,))
+            assert settled, "the hosts do not settle"
         return self._cluster
 
     @property
@@ -263,7 +266,7 @@ class KubeTarget(User):
         """VMs that report to be where they are not."""
         if self._cluster is None:
             return []
-        states = {raw["metadata"]["name"]: state(raw) for raw in self.api.items(NODES)}
+        states = self._cluster.hosts.states(self.api.items(NODES))
         reported = {self._real_key(name): raw for name, raw in self._raw().items()}
         vms = self._cluster.inventory.vms() if self._cluster.inventory is not None else None
         return differences(reported, states, vms, self.words.node)
@@ -274,7 +277,7 @@ class KubeTarget(User):
             return
         kind = self._kind(VM)
         self._cluster.hosts.revive()
-        self._changed("Node")
+        self._changed(self._cluster.hosts.kind)
         for name, raw in self._raw().items():
             notes = dict.fromkeys(raw["metadata"].get("annotations") or {})
             self._ask(kind, "PATCH", self._path(VM, name), {"metadata": {"annotations": notes}})

@@ -37,6 +37,7 @@ Kubeconfig = Annotated[
 Contexts = Annotated[
     list[str] | None, typer.Option("--context", help="Of the kubeconfig; one per edition.")
 ]
+Clean = Annotated[bool, typer.Option("--clean", help="Only remove what a killed run left.")]
 Mutants = Annotated[bool, typer.Option("--mutants", help="Judge the suite by faulty copies.")]
 DEFAULT_OUT = Path("conformance-report")
 
@@ -56,6 +57,7 @@ def conform(  # noqa: PLR0913 - one parameter per option of the command line
     mutants: Mutants = False,
     kubeconfig: Kubeconfig = None,
     contexts: Contexts = None,
+    clean: Clean = False,
 ) -> None:
     """Judge an implementation by the clauses of the specification, and write a report.
 
@@ -75,6 +77,8 @@ def conform(  # noqa: PLR0913 - one parameter per option of the command line
         if contexts:
             os.environ["VMSIM_CONTEXT"] = ",".join(contexts)
         names = list(dict.fromkeys(target or ["memory"]))
+        if clean:
+            return _clean(names)
         options = Options(names, only or [], tag or [], level, edition, seed, attempts)
         raise typer.Exit(_run(options, output, jobs))
 
@@ -84,7 +88,7 @@ def _run(options: Any, folder: Path, jobs: int) -> int:
     from vmsim.conformance.session import Session
 
     chosen = [targets.target(name) for name in options.targets]
-    session = Session(options, folder, _tell, jobs)
+    session = Session(options, folder, _tell, jobs, print)
     report = session.run(chosen)
     for one in report.targets:
         from vmsim.conformance.tables import counted
@@ -97,6 +101,16 @@ def _run(options: Any, folder: Path, jobs: int) -> int:
     print(f"{report.result} (exit code {report.exit_code}), {report.run.seconds} s")
     print(f"report: {folder / 'report.html'}; `vmsim conform verify {folder}` checks it")
     return report.exit_code
+
+
+def _clean(names: list[str]) -> None:
+    """Take away what runs left that were killed, and say what it was."""
+    from vmsim.conformance import targets
+
+    for about in map(targets.target, names):
+        about.check()
+        found = about.clean()
+        print("\n".join(f"{about.name}: removed {what}" for what in found or ["nothing"]))
 
 
 def _tell(target: str, case: Any) -> None:

@@ -6,14 +6,16 @@ API, or where rights are missing, is wrong usage.
 """
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from vmsim.conformance.trial import CASE_LIMIT_S
+from vmsim.kube import Denial
 from vmsim.problems import BadInput, Problem, Unreachable
 
 if TYPE_CHECKING:
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 CONTEXTS = "VMSIM_CONTEXT"
 LONGEST_CASE_S = 4_000_000.0
 CASE_MOST_S = 1_000_000.0
-END_S = 60.0
-NO_HOSTS = "nobody may administer its hosts from here"
 SEEN = "what the hosts hold is what the VMs' statuses and the Nodes report"
 LOOKED = "what the hosts hold is what vSphere's own API says"
 STEPPED = "time stands still while nobody waits, and is moved by who waits"
@@ -55,8 +55,8 @@ def about(clusters: Clusters) -> dict[str, Any]:
     looked = all(one.inventory for one in clusters.values())
     ours = all(one.about.get("vsphere") for one in clusters.values())
     blind = {} if looked and ours else {"vm-without-object": SEEN}
-    if not all(one.administered for one in clusters.values()):
-        blind |= dict.fromkeys(("host-failure", "new-hosts"), NO_HOSTS)
+    for one in clusters.values():
+        blind |= one.hosts.blind
     stepped = any(not one.speed for one in clusters.values())
     return {
         "implementation": _implementation(clusters),
@@ -64,6 +64,7 @@ def about(clusters: Clusters) -> dict[str, Any]:
         "check": partial(_check, clusters),
         "blind": blind,
         "played": (LOOKED if looked else SEEN, *([STEPPED] if stepped else [])),
+        "clean": partial(_clean, clusters),
         "left_behind": partial(_left, clusters),
         "end": partial(_end, clusters),
         "case_s": _case_s(clusters),
@@ -107,19 +108,28 @@ def _supervisor(clusters: Clusters, seed: int) -> Iterator[Any]:
         target.close()
 
 
+def _clean(clusters: Clusters) -> list[str]:
+    """Take away what a run left that was killed; what it was."""
+    from features.kube.leftovers import sweep
+
+    try:
+        return [what for one in clusters.values() for what in sweep(one)]
+    except (msgspec.DecodeError, Denial) as error:
+        raise Unreachable(f"what an earlier run left cannot be taken away: {error}") from None
+
+
 def _left(clusters: Clusters) -> list[str]:
     """Objects of cases that should be gone; namespaces may still be on their way out."""
     return [path for one in clusters.values() for path in one.left()]
 
 
 def _end(clusters: Clusters) -> list[str]:
-    """Open the hosts, wait until the namespaces are gone; what is there nevertheless."""
-    deadline = time.monotonic() + END_S
+    """Give the hosts back, wait until the namespaces are gone; what is there nevertheless."""
+    from features.kube.leftovers import give_back, remaining
+
     left: list[str] = []
     for one in clusters.values():
-        one.hosts.restore()
-        while (left := one.terminating()) and time.monotonic() < deadline:
-            time.sleep(0.5)
-        left += one.left()
+        give_back(one)
+        left += remaining(one)
         one.close()
     return left

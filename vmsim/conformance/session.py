@@ -65,13 +65,14 @@ class Progress:
 class Session:
     """One run of the suite into a folder, up to `jobs` cases at a time.
 
-    `seen` is told each case as it is judged.
+    `seen` is told each case as it is judged, `said` what else is worth a line.
     """
 
     options: Options
     folder: Path
     seen: Seen = lambda target, case: None
     jobs: int = 1
+    said: Callable[[str], None] = lambda line: None
     started: float = field(default_factory=time.time)
     progress: list[Progress] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -102,6 +103,8 @@ class Session:
         try:
             if not one.about.unavailable:
                 one.about.check()
+                for what in one.about.clean():
+                    self.said(f"{one.about.name}: an earlier run left {what}, which is removed")
             runner = Runner(one.about, self.options, self.folder)
             with closing(done(runner, one.cases, min(self.jobs, one.about.parallel))) as found:
                 for each in found:
@@ -112,6 +115,9 @@ class Session:
         except Tampered as error:
             one.stopped = f"{DEFECT}{error}"
             one.codes.add(Code.DEFECT)
+        except KeyboardInterrupt:
+            one.stopped = INTERRUPTED if self._waits(one) else ""
+            raise
         finally:
             self._end(one)
         left = sorted(children() - before)
@@ -136,7 +142,8 @@ class Session:
         except Unreachable as error:
             left = [str(error)] if not one.stopped else []
         if left:
-            one.stopped = one.stopped or LEFT + "; ".join(left)
+            words = LEFT + "; ".join(left)
+            one.stopped = f"{one.stopped}; {words}" if one.stopped else words
             one.codes.add(Code.INCONCLUSIVE)
 
     def _tidy(self) -> None:

@@ -39,7 +39,8 @@ class Descriptor:
     `open(seed)` is a fresh Supervisor for one case; it must offer what `features.target.Target`
     does. `lacking` are capabilities that the implementation has not got (those cases are not
     supported), `blind` what cannot be done or seen from here (not testable), each with the reason.
-    `check` raises `Unreachable`. `left_behind` lists what is still there after a case. So many
+    `check` raises `Unreachable`. `clean` takes away what an earlier run left that was killed, and
+    lists it. `left_behind` lists what is still there after a case. So many
     cases as `parallel` may run at a time, because their Supervisors do not share anything.
     `end` is called after the last case, however the run ended: it puts back what was changed and
     lists what is there nevertheless. `case_s` is how long a case may take in real time (0: as
@@ -54,6 +55,7 @@ class Descriptor:
     lacking: Mapping[str, str] = field(default_factory=dict)
     blind: Mapping[str, str] = field(default_factory=dict)
     played: tuple[str, ...] = ()
+    clean: Callable[[], list[str]] = _no_one_left
     left_behind: Callable[[], list[str]] = _no_one_left
     end: Callable[[], list[str]] = _no_one_left
     case_s: float = 0.0
