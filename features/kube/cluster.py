@@ -18,6 +18,7 @@ from features.kube.clocks import RealTime, StepTime
 from features.kube.hosts import NODES, Hosts, LentHosts, NodeHand, OwnHosts
 from features.kube.inventory import Inventory
 from features.kube.naming import LABEL, PREFIX
+from features.kube.vsphere_hand import VSphereHand
 from vmsim import nodes
 from vmsim.crds import resource_path
 from vmsim.editions import EDITIONS
@@ -117,14 +118,14 @@ def cluster(kubeconfig: Path | None, context: str | None) -> Cluster:
         edition = _edition(api, place)
         _check_rights(api, place)
         about = _about(api)
-        found = Cluster(api, context or "", edition, version, about, _hosts(api))
+        below = _inventory(about)
+        hosts = _hosts(api, below if os.environ.get("GOVC_URL") else None)
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
         raise Unreachable(f"{api.url} does not answer as Kubernetes does: {error!r}") from None
     except Denial as denial:
         hint = "a kubeconfig of an administrator"
         raise BadInput([Problem(f"{place}: {denial}", field="--context", hint=hint)]) from None
-    found.inventory = _inventory(about)
-    return found
+    return Cluster(api, context or "", edition, version, about, hosts, inventory=below)
 
 
 def _inventory(about: Mapping[str, str]) -> Inventory | None:
@@ -197,8 +198,9 @@ def _about(api: KubeApi) -> dict[str, str]:
     return {key: str(value) for key, value in found.items() if key not in ("ask", "said")}
 
 
-def _hosts(api: KubeApi) -> Hosts:
-    """Hosts whose Nodes can be asked for something, if all describe a host; else untouched ones."""
+def _hosts(api: KubeApi, vsphere: Inventory | None) -> Hosts:
+    """Hosts that somebody with a login of vSphere may administer; without one those whose Nodes
+    can be asked for something, if all describe a host; else untouched ones."""
     try:
         found: list[dict[str, Any]] = api.items(NODES)
     except Denial as denial:
@@ -207,5 +209,7 @@ def _hosts(api: KubeApi) -> Hosts:
         return OwnHosts(api)
     if not found or not _may(api, {"group": "", "resource": "nodes", "verb": "patch"}):
         return OwnHosts(api)
+    if vsphere is not None:
+        return LentHosts(api, VSphereHand(api, vsphere))
     ours = all(nodes.DESCRIPTION in (raw["metadata"].get("annotations") or {}) for raw in found)
     return LentHosts(api, NodeHand(api)) if ours else OwnHosts(api)

@@ -2,10 +2,10 @@
 
 A scenario declares its hosts; a cluster has those that it has. `LentHosts` finds for each declared
 host a Node of the same zone, size and devices, and takes all others out of service. Its hand does
-that: `NodeHand` by annotations, as the documentation of `vmsim serve` says.
-A Node of which anything was asked carries the suite's label until its host serves again, so that a
-later run finds what a killed one kept; a host that is out of service without the label was taken by
-somebody else, and is left alone. `OwnHosts`
+that: `NodeHand` by annotations, as the documentation of `vmsim serve` says, or
+`vsphere_hand.VSphereHand` on vSphere's own API. A Node of which anything was asked carries the
+suite's label until its host serves again, so that a later run finds what a killed one kept; a host
+that is out of service without the label was taken by somebody else, and is left alone. `OwnHosts`
 may touch nothing: a case must make do with what is there, and what is done to hosts or depends on
 their size is not testable. `names` are the Nodes of the declared hosts, `kind` is what changes when
 something is asked, `blind` the capabilities that nobody can show with these hosts, with the reason.

@@ -7,11 +7,15 @@ reports. `vmsim serve` on vcsim tells where its vcsim is (`vmsim.stepping`); els
 from collections.abc import Mapping
 from typing import Any
 
-from backends.vsphere_endpoint import Endpoint
-from backends.vsphere_reads import VMSeen
-from backends.vsphere_session import Session
+from backends.vsphere_endpoint import Endpoint, vim
+from backends.vsphere_reads import SHOWN_OF_HOSTS, HostSeen, VMSeen, shown
+from backends.vsphere_session import HostVerb, Session
+from vmsim.actions import Fault
 from vmsim.objects import HostState
+from vmsim.ports import HostShown
 from vmsim.problems import Unreachable
+
+REFUSED_S = 2.0
 
 
 class Inventory:
@@ -23,6 +27,19 @@ class Inventory:
     def vms(self) -> dict[str, VMSeen]:
         """Every VM, by its key."""
         return self._session.vms()
+
+    def hosts(self) -> dict[str, HostSeen]:
+        """Every host, by its name."""
+        return self._session.hosts()
+
+    def states(self) -> Mapping[str, HostShown]:
+        """What every host is doing, by its name; one read."""
+        return shown(self._session.read(vim.HostSystem, SHOWN_OF_HOSTS), [])[0]
+
+    def ask_host(self, verb: HostVerb, name: str) -> Fault | None:
+        """Start it; why it is refused, or None: it goes on, or has ended well."""
+        (fault,) = self._session.wait([self._session.submit_host(verb, name)], REFUSED_S)
+        return fault if fault is not None and not fault.unknown else None
 
     def power_off(self, key: str) -> None:
         """Switch the VM off, past the Kubernetes API."""

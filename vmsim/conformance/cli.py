@@ -37,6 +37,9 @@ Kubeconfig = Annotated[
 Contexts = Annotated[
     list[str] | None, typer.Option("--context", help="Of the kubeconfig; one per edition.")
 ]
+VSphere = Annotated[
+    str, typer.Option(help="Of the hosts of the target kubernetes; by default GOVC_URL.")
+]
 Clean = Annotated[bool, typer.Option("--clean", help="Only remove what a killed run left.")]
 Mutants = Annotated[bool, typer.Option("--mutants", help="Judge the suite by faulty copies.")]
 DEFAULT_OUT = Path("conformance-report")
@@ -57,6 +60,7 @@ def conform(  # noqa: PLR0913 - one parameter per option of the command line
     mutants: Mutants = False,
     kubeconfig: Kubeconfig = None,
     contexts: Contexts = None,
+    vsphere: VSphere = "",
     clean: Clean = False,
 ) -> None:
     """Judge an implementation by the clauses of the specification, and write a report.
@@ -76,6 +80,8 @@ def conform(  # noqa: PLR0913 - one parameter per option of the command line
             os.environ["KUBECONFIG"] = str(kubeconfig)
         if contexts:
             os.environ["VMSIM_CONTEXT"] = ",".join(contexts)
+        if vsphere:
+            os.environ["GOVC_URL"] = vsphere
         names = list(dict.fromkeys(target or ["memory"]))
         if clean:
             return _clean(names)
