@@ -40,7 +40,7 @@ features: setup         ## the specification's clauses on BACKEND
 	$(LAB) $(if $(LAB),--apart) $(BIN)/python -m pytest features --backend $(BACKEND)
 
 conform: setup          ## a conformance report of BACKEND, and a check of it, in out/conform
-	$(LAB) $(BIN)/vmsim conform --target $(BACKEND) -o out/conform; code=$$?; \
+	$(LAB) $(BIN)/vmsim conform --target $(BACKEND) -n 2 -o out/conform; code=$$?; \
 	$(BIN)/vmsim conform verify out/conform && exit $$code
 
 conform-wheel: setup    ## the core clauses from a wheel in an environment of its own

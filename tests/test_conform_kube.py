@@ -15,7 +15,7 @@ from judged import options
 from backends.kube_api import KubeApi
 from features.kube import lab
 from features.kube.clocks import StepTime
-from features.kube.hosts import state
+from features.kube.hosts import is_lent, state
 from vmsim import nodes
 from vmsim.conformance import targets
 from vmsim.conformance.report import Report
@@ -23,6 +23,7 @@ from vmsim.conformance.session import Session
 from vmsim.conformance.verify import verify
 from vmsim.crds import resource_path
 from vmsim.kinds import kinds
+from vmsim.stepping import CONFIG_MAPS, NAME
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(600)]
 
@@ -165,8 +166,34 @@ def test_a_host_that_somebody_else_took_out_of_service_stays_there(
     assert verdicts(report) == {"P-02": "pass"}
 
 
+def test_editions_are_judged_at_the_same_time(served: Path, tmp_path: Path) -> None:
+    wanted = options("S-12", "P-02", targets=["kubernetes"])
+    report = Session(wanted, tmp_path, jobs=4).run([targets.target("kubernetes")])
+    assert report.run.lanes == {"kubernetes": 2}
+    assert verdicts(report) == {"S-12": "pass", "P-02": "pass"}
+    assert verify(tmp_path) == []
+    assert left(served) == []
+
+
+def test_each_worker_has_a_server_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts = ("2026-08", "2026-08.2")
+    with lab.serving(tmp_path / "lab", "memory", contexts) as kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        monkeypatch.setenv("VMSIM_CONTEXT", ",".join(contexts))
+        wanted = options("P-02", "S-12", targets=["kubernetes"], edition="2026-08")
+        report = Session(wanted, tmp_path / "out", jobs=2).run([targets.target("kubernetes")])
+        for context in contexts:
+            with KubeApi(kubeconfig, context) as api:
+                assert json.loads(api.get(f"{CONFIG_MAPS}/{NAME}")["data"]["said"])["now"] > 0
+                assert not [raw for raw in api.items("/api/v1/nodes") if is_lent(raw)]
+    assert report.run.lanes == {"kubernetes": 2}
+    assert verdicts(report) == {"P-02": "pass", "S-12": "pass"}
+
+
 def test_an_interrupt_leaves_a_report_and_nothing_else(served: Path, tmp_path: Path) -> None:
-    running = in_the_middle(tmp_path)
+    running = in_the_middle(tmp_path, "-n", "2")
     running.send_signal(signal.SIGINT)
     text = running.communicate(timeout=120)[0].decode()
     assert running.returncode == 130, text

@@ -166,9 +166,9 @@ def test_context_that_does_not_exist_is_wrong_usage(stub: object, tmp_path: Path
     assert code == 2 and "the kubeconfig cannot be used" in text
 
 
-def test_contexts_of_the_same_edition_are_wrong_usage(stub: object, tmp_path: Path) -> None:
+def test_contexts_of_the_same_cluster_are_wrong_usage(stub: object, tmp_path: Path) -> None:
     code, text = _conform(tmp_path, "--context", "a", "--context", "b")
-    assert code == 2 and "b and a have both 2026-08" in text
+    assert code == 2 and "b and a are one cluster" in text
 
 
 def test_cluster_that_is_not_there_leaves_a_report(

@@ -6,6 +6,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from judged import Lenient, descriptor, options, report
 from features.target import Target
 from vmsim.conformance.report import read
 from vmsim.conformance.session import Session
+from vmsim.conformance.targets import Descriptor, Lane
 from vmsim.conformance.verify import verify
 from vmsim.conformance.working import CLEAN_S, children
 from vmsim.problems import Unreachable
@@ -56,6 +60,52 @@ def test_no_more_cases_run_at_a_time_than_the_target_allows(
     assert len(signed) == workers
     assert (str(os.getpid()) in signed) == (parallel == 1)
     assert children() == set()
+
+
+class Dated(Target):
+    """A target that signs with its worker's lane and the edition that it was asked about."""
+
+    lane = ""
+
+    def differences(self) -> list[str]:
+        with Path(os.environ["SIGNED"]).open("a", encoding="ascii") as file:
+            file.write(f"{self.lane}:{self.edition}\n")
+        return super().differences()
+
+
+def lanes(*editions: str, error: Exception | None = None) -> Callable[[int], list[Lane]]:
+    """A lane for each of the editions; `error` is what opening it raises."""
+
+    @contextmanager
+    def opened(edition: str) -> Iterator[Descriptor]:
+        if error is not None:
+            raise error
+        Dated.lane = edition
+        yield descriptor(Dated)
+
+    found = [Lane(frozenset((edition,)), partial(opened, edition)) for edition in editions]
+    return lambda workers: found[:workers]
+
+
+def test_a_worker_gets_the_cases_that_its_lane_can_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGNED", str(tmp_path / "signed"))
+    about = descriptor(Dated, parallel=2, lanes=lanes("2023-03", "2026-08"))
+    found = report(tmp_path / "out", about, SEVERAL, jobs=4)
+    signed = Counter((tmp_path / "signed").read_text(encoding="ascii").split())
+    assert set(signed) == {"2023-03:2023-03", "2026-08:2026-08"}
+    assert signed.total() == len(found.targets[0].cases)
+    assert (found.run.lanes, found.complete) == ({"memory": 2}, True)
+    assert "up to 2 cases at a time" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_lane_that_cannot_be_opened_is_a_lost_target(tmp_path: Path) -> None:
+    shared = lanes("2023-03", "2026-08", error=Unreachable("connection refused"))
+    about = descriptor(Dated, parallel=2, lanes=shared)
+    found = report(tmp_path, about, SEVERAL, jobs=2)
+    assert (found.exit_code, found.complete) == (4, False)
+    assert "connection refused" in found.incomplete
 
 
 class Gone(Target):

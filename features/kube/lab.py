@@ -1,9 +1,10 @@
 """How is the suite run on `vmsim serve` itself, behind real Kubernetes API servers?
 
-`python -m features.kube.lab [--backend vcsim] [--apart] COMMAND...` starts one `vmsim serve` per
-edition, with the hosts that the scenarios declare and a clock that stands still, runs the command
-with a KUBECONFIG whose contexts are the editions, and stops them. Its exit code is the command's.
-`--apart` runs the command for each edition by itself, at the same time.
+`python -m features.kube.lab [--backend vcsim] [--each N] [--apart] COMMAND...` starts N (one)
+`vmsim serve` per edition, with the hosts that the scenarios declare and a clock that stands still,
+runs the command with a KUBECONFIG whose contexts are the editions (a second of an edition is called
+2026-08.2), and stops them. Its exit code is the command's. `--apart` runs the command for each
+edition by itself, at the same time.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +64,15 @@ def scenario(edition: str) -> str:
 
 @contextmanager
 def serving(
-    folder: Path, backend: str, editions: Sequence[str] = EDITIONS, speed: str = "0"
+    folder: Path, backend: str, contexts: Sequence[str] = EDITIONS, speed: str = "0"
 ) -> Iterator[Path]:
-    """A kubeconfig whose contexts are the editions, while one `vmsim serve` runs for each."""
+    """A kubeconfig with these contexts, while one `vmsim serve` runs for each; what follows a dot
+    in a name is not of the edition's."""
     with ExitStack() as stack:
+        serve = partial(_served, backend=backend, speed=speed)
         found = {
-            edition: stack.enter_context(_served(folder / edition, edition, backend, speed))
-            for edition in editions
+            name: stack.enter_context(serve(folder / name, name.partition(".")[0]))
+            for name in contexts
         }
         for process, log in found.values():
             _await(process, log)
@@ -122,43 +126,47 @@ def merged(configs: dict[str, Path]) -> dict[str, Any]:
     return found | {"current-context": next(iter(configs))}
 
 
-def _together(command: Sequence[str], kubeconfig: Path) -> int:
-    """Run the command once, with the contexts of all editions; its exit code."""
-    return subprocess.call(command, env=_settings(kubeconfig, EDITIONS))
+def _together(command: Sequence[str], kubeconfig: Path, contexts: Sequence[str]) -> int:
+    """Run the command once, with all contexts; its exit code."""
+    return subprocess.call(command, env=_settings(kubeconfig, contexts))
 
 
-def _apart(command: Sequence[str], kubeconfig: Path) -> int:
-    """Run the command for each edition at the same time; the highest of the exit codes."""
+def _apart(command: Sequence[str], kubeconfig: Path, contexts: Sequence[str]) -> int:
+    """Run the command for each context at the same time; the highest of the exit codes."""
     running = {
-        edition: subprocess.Popen(
+        context: subprocess.Popen(
             command,
-            env=_settings(kubeconfig, (edition,)),
+            env=_settings(kubeconfig, (context,)),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for edition in EDITIONS
+        for context in contexts
     }
-    for edition, process in running.items():
-        print(f"--- {edition} ---\n{process.communicate()[0]}", flush=True)
+    for context, process in running.items():
+        print(f"--- {context} ---\n{process.communicate()[0]}", flush=True)
     return max(process.returncode for process in running.values())
 
 
-def _settings(kubeconfig: Path, editions: Sequence[str]) -> dict[str, str]:
-    return {**os.environ, "KUBECONFIG": str(kubeconfig), "VMSIM_CONTEXT": ",".join(editions)}
+def _settings(kubeconfig: Path, contexts: Sequence[str]) -> dict[str, str]:
+    return {**os.environ, "KUBECONFIG": str(kubeconfig), "VMSIM_CONTEXT": ",".join(contexts)}
 
 
 def main() -> int:
     """Run the command of the arguments beside the servers."""
     parser = argparse.ArgumentParser(prog="python -m features.kube.lab")
     parser.add_argument("--backend", choices=("memory", "vcsim"), default="memory")
+    parser.add_argument("--each", type=int, default=1, help="so many servers for each edition")
     parser.add_argument("--apart", action="store_true", help="once per edition, at the same time")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
+    others = [f".{number}" for number in range(2, given.each + 1)]
+    contexts = [edition + more for edition in EDITIONS for more in ("", *others)]
+    run = _apart if given.apart else _together
     with tempfile.TemporaryDirectory() as folder:
         try:
-            with serving(Path(folder), given.backend) as kubeconfig:
-                return (_apart if given.apart else _together)(given.command, kubeconfig)
+            with serving(Path(folder), given.backend, contexts) as kubeconfig:
+                return run(given.command, kubeconfig, contexts)
         except Unreachable as error:
             print(f"vmsim: {error}", file=sys.stderr)
             return 4

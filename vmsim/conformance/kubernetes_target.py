@@ -6,7 +6,7 @@ API, or where rights are missing, is wrong usage.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from features.clauses import EDITIONS
 from vmsim.conformance.trial import CASE_LIMIT_S
 from vmsim.kube import Denial
 from vmsim.problems import BadInput, Problem, Unreachable
@@ -28,39 +29,65 @@ SEEN = "what the hosts hold is what the VMs' statuses and the Nodes report"
 LOOKED = "what the hosts hold is what vSphere's own API says"
 STEPPED = "time stands still while nobody waits, and is moved by who waits"
 
-Clusters = Mapping[str, "Cluster"]
+Clusters = Sequence["Cluster"]
 
 
-def found() -> dict[str, "Cluster"]:
+def found() -> list["Cluster"]:
     """The clusters of KUBECONFIG and VMSIM_CONTEXT, by edition."""
+    clusters: dict[str, Cluster] = {}
+    for context in os.environ.get(CONTEXTS, "").split(","):
+        one = _cluster(context)
+        if one.api.url in clusters:
+            message = f"{context} and {clusters[one.api.url].context} are one cluster"
+            raise BadInput([Problem(message, field="--context", hint="name one of them")])
+        clusters[one.api.url] = one
+    return sorted(clusters.values(), key=lambda one: one.edition)
+
+
+def _cluster(context: str) -> "Cluster":
     try:
         from features.kube.cluster import cluster
     except ImportError:
         hint = "pip install 'vmsim[kubernetes]'"
         raise BadInput([Problem("the package kubernetes is not installed", hint=hint)]) from None
     kubeconfig = os.environ.get("KUBECONFIG")
-    named = os.environ.get(CONTEXTS, "").split(",")
-    clusters: dict[str, Cluster] = {}
-    for context in [name or None for name in named]:
-        one = cluster(Path(kubeconfig) if kubeconfig else None, context)
-        if one.edition in clusters:
-            message = f"{context} and {clusters[one.edition].context} have both {one.edition}"
-            raise BadInput([Problem(message, field="--context", hint="name one of them")])
-        clusters[one.edition] = one
-    return clusters
+    return cluster(Path(kubeconfig) if kubeconfig else None, context or None)
+
+
+@contextmanager
+def reached(contexts: Sequence[str]) -> Iterator[Clusters]:
+    """The clusters of these contexts, over connections of their own."""
+    clusters = [_cluster(context) for context in contexts]
+    try:
+        yield clusters
+    finally:
+        for one in clusters:
+            one.close()
+
+
+def lanes(clusters: Clusters, workers: int) -> list[tuple[frozenset[str], list[str]]]:
+    """For each worker the editions whose cases it can run, and the contexts of the clusters that
+    it has for itself: a case has all hosts and the clock of its cluster. What no cluster has can
+    be said by anybody."""
+    nowhere = set(EDITIONS) - {one.edition for one in clusters}
+    shares = [clusters[number::workers] for number in range(workers)]
+    return [
+        (frozenset(nowhere.union(one.edition for one in share)), [one.context for one in share])
+        for share in shares
+    ]
 
 
 def about(clusters: Clusters) -> dict[str, Any]:
     """The fields of the target's `Descriptor`."""
-    looked = all(one.inventory for one in clusters.values())
-    ours = all(one.about.get("vsphere") for one in clusters.values())
+    looked = all(one.inventory for one in clusters)
+    ours = all(one.about.get("vsphere") for one in clusters)
     blind = {} if looked and ours else {"vm-without-object": SEEN}
-    for one in clusters.values():
+    for one in clusters:
         blind |= one.hosts.blind
-    stepped = any(not one.speed for one in clusters.values())
+    stepped = any(not one.speed for one in clusters)
     return {
         "implementation": _implementation(clusters),
-        "open": partial(_supervisor, clusters),
+        "open": partial(_supervisor, {one.edition: one for one in reversed(clusters)}),
         "check": partial(_check, clusters),
         "blind": blind,
         "played": (LOOKED if looked else SEEN, *([STEPPED] if stepped else [])),
@@ -68,6 +95,7 @@ def about(clusters: Clusters) -> dict[str, Any]:
         "left_behind": partial(_left, clusters),
         "end": partial(_end, clusters),
         "case_s": _case_s(clusters),
+        "parallel": 1 if os.environ.get("GOVC_URL") else len(clusters),  # one vCenter is shared
     }
 
 
@@ -76,7 +104,7 @@ def _implementation(clusters: Clusters) -> dict[str, str]:
     words: dict[str, dict[str, None]] = {
         name: {} for name in ("project", "version", "commit", "edition", "speed", "kubernetes")
     }
-    for one in clusters.values():
+    for one in clusters:
         told = {**one.about, "project": one.about.get("implementation", "")}
         told |= {"edition": one.edition, "kubernetes": one.version, "speed": f"{one.speed:g}"}
         for name, values in words.items():
@@ -87,18 +115,18 @@ def _implementation(clusters: Clusters) -> dict[str, str]:
 
 def _case_s(clusters: Clusters) -> float:
     """How long a case may take in real time: the longest one in the slowest cluster."""
-    slowest = min((one.speed for one in clusters.values() if one.speed), default=0.0)
+    slowest = min((one.speed for one in clusters if one.speed), default=0.0)
     return min(CASE_LIMIT_S + LONGEST_CASE_S / slowest, CASE_MOST_S) if slowest else 0.0
 
 
 def _check(clusters: Clusters) -> None:
-    for one in clusters.values():
+    for one in clusters:
         if not one.api.is_ready():
             raise Unreachable(f"{one.api.url} is not ready")
 
 
 @contextmanager
-def _supervisor(clusters: Clusters, seed: int) -> Iterator[Any]:
+def _supervisor(clusters: Mapping[str, "Cluster"], seed: int) -> Iterator[Any]:
     from features.kube.target import KubeTarget
 
     target = KubeTarget(clusters=clusters)
@@ -113,14 +141,14 @@ def _clean(clusters: Clusters) -> list[str]:
     from features.kube.leftovers import sweep
 
     try:
-        return [what for one in clusters.values() for what in sweep(one)]
+        return [what for one in clusters for what in sweep(one)]
     except (msgspec.DecodeError, Denial) as error:
         raise Unreachable(f"what an earlier run left cannot be taken away: {error}") from None
 
 
 def _left(clusters: Clusters) -> list[str]:
     """Objects of cases that should be gone; namespaces may still be on their way out."""
-    return [path for one in clusters.values() for path in one.left()]
+    return [path for one in clusters for path in one.left()]
 
 
 def _end(clusters: Clusters) -> list[str]:
@@ -128,7 +156,7 @@ def _end(clusters: Clusters) -> list[str]:
     from features.kube.leftovers import give_back, remaining
 
     left: list[str] = []
-    for one in clusters.values():
+    for one in clusters:
         give_back(one)
         left += remaining(one)
         one.close()

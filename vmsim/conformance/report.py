@@ -105,13 +105,15 @@ class Skipped(Strict):
 
 
 class Run(Strict):
-    """When and where; the one part that differs from run to run. Seconds of each case by id."""
+    """When and where; the one part that differs from run to run. Seconds of each case by id;
+    `lanes`: how many cases of each target ran at a time."""
 
     started: str
     seconds: float
     python: str
     platform: str
     cases: dict[str, float]
+    lanes: dict[str, int] = {}
 
 
 class Report(Strict):

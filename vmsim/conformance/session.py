@@ -65,7 +65,8 @@ class Progress:
 class Session:
     """One run of the suite into a folder, up to `jobs` cases at a time.
 
-    `seen` is told each case as it is judged, `said` what else is worth a line.
+    `seen` is told each case as it is judged, `said` what else is worth a line; `lanes` are how many
+    cases of each target run at a time.
     """
 
     options: Options
@@ -76,6 +77,7 @@ class Session:
     started: float = field(default_factory=time.time)
     progress: list[Progress] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    lanes: dict[str, int] = field(default_factory=dict)
     written_at: float = 0.0
 
     def run(self, targets: Sequence[Descriptor]) -> Report:
@@ -106,7 +108,8 @@ class Session:
                 for what in one.about.clean():
                     self.said(f"{one.about.name}: an earlier run left {what}, which is removed")
             runner = Runner(one.about, self.options, self.folder)
-            with closing(done(runner, one.cases, min(self.jobs, one.about.parallel))) as found:
+            self.lanes[one.about.name] = min(self.jobs, one.about.parallel)
+            with closing(done(runner, one.cases, self.lanes[one.about.name])) as found:
                 for each in found:
                     self._note(one, each)
         except Unreachable as error:
@@ -189,7 +192,8 @@ class Session:
         began = datetime.fromtimestamp(self.started, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         took_s = round(time.time() - self.started, 2)
         where = f"{platform.system()} {platform.machine()}"
-        return Run(began, took_s, platform.python_version(), where, dict(self.seconds))
+        python = platform.python_version()
+        return Run(began, took_s, python, where, dict(self.seconds), dict(self.lanes))
 
 
 RENDERINGS: dict[str, Callable[[Report], str]] = {

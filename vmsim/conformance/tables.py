@@ -102,6 +102,9 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
         for line in target.played:
             yield f"{target.name}, played by vmsim", line
     yield "began", f"{report.run.started}, took {report.run.seconds} s"
+    for name, number in report.run.lanes.items():
+        if number > 1:
+            yield f"lanes of {name}", f"up to {number} cases at a time"
     yield "digest", report.digest
 
 

@@ -6,15 +6,15 @@ group `vmsim.targets`, each a function without arguments that returns a `Descrip
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
 from backends import opened
-from features.clauses import CAPABILITIES, PLAYED
+from features.clauses import CAPABILITIES, EDITIONS, PLAYED
 from features.target import Target
 from vmsim import __version__
 from vmsim.conformance import kubernetes_target
@@ -40,8 +40,9 @@ class Descriptor:
     does. `lacking` are capabilities that the implementation has not got (those cases are not
     supported), `blind` what cannot be done or seen from here (not testable), each with the reason.
     `check` raises `Unreachable`. `clean` takes away what an earlier run left that was killed, and
-    lists it. `left_behind` lists what is still there after a case. So many
-    cases as `parallel` may run at a time, because their Supervisors do not share anything.
+    lists it. `left_behind` lists what is still there after a case. So many cases as `parallel` may
+    run at a time, because their Supervisors do not share anything; `lanes` says which part of the
+    target each of so many workers has, where the parts are not alike.
     `end` is called after the last case, however the run ended: it puts back what was changed and
     lists what is there nevertheless. `case_s` is how long a case may take in real time (0: as
     long as the suite allows).
@@ -61,6 +62,22 @@ class Descriptor:
     case_s: float = 0.0
     unavailable: str = ""
     parallel: int = 1
+    lanes: Callable[[int], list["Lane"]] | None = None
+
+    def shared(self, workers: int) -> list["Lane"]:
+        """A lane for each of the workers."""
+        if self.lanes is not None:
+            return self.lanes(workers)
+        return [Lane(frozenset(EDITIONS), lambda: nullcontext(self))] * workers
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What one worker has for itself: the editions whose cases it can run, and the target, which
+    is opened in the worker."""
+
+    editions: frozenset[str]
+    open: Callable[[], AbstractContextManager[Descriptor]]
 
 
 @contextmanager
@@ -159,7 +176,9 @@ def _nothing(seed: int) -> Iterator[Any]:
 def _kubernetes() -> Descriptor:
     """Any controller behind a Kubernetes API; a cluster that does not answer fails the check."""
     try:
-        return Descriptor("kubernetes", **kubernetes_target.about(kubernetes_target.found()))
+        clusters = kubernetes_target.found()
+        about = kubernetes_target.about(clusters)
+        return Descriptor("kubernetes", **about, lanes=partial(_kubernetes_lanes, clusters))
     except Unreachable as error:
         message = str(error)
 
@@ -168,6 +187,17 @@ def _kubernetes() -> Descriptor:
 
     implementation = {"organization": "", "project": "", "version": ""}
     return Descriptor("kubernetes", implementation, _nothing, check)
+
+
+def _kubernetes_lanes(clusters: kubernetes_target.Clusters, workers: int) -> list[Lane]:
+    shares = kubernetes_target.lanes(clusters, workers)
+    return [Lane(editions, partial(_on_clusters, contexts)) for editions, contexts in shares]
+
+
+@contextmanager
+def _on_clusters(contexts: Sequence[str]) -> Iterator[Descriptor]:
+    with kubernetes_target.reached(contexts) as clusters:
+        yield Descriptor("kubernetes", **kubernetes_target.about(clusters))
 
 
 BUILT_IN: Mapping[str, Callable[[], Descriptor]] = {
