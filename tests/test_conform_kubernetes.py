@@ -23,6 +23,7 @@ from features.kube import cluster as clusters
 from features.kube.clocks import RealTime, StepTime
 from features.kube.inventory import differences
 from features.kube.refusals import reasons, warning
+from features.kube.target import KubeTarget
 from vmsim.cli import app
 from vmsim.conformance import targets
 from vmsim.conformance.session import Session
@@ -241,6 +242,22 @@ def test_server_that_hangs_in_the_middle_is_given_up(
     routes["POST /api/v1/namespaces"] = hang
     code, text = _conform(tmp_path)
     assert code == 4 and "does not answer" in text
+
+
+def test_interrupted_clean_up_is_done_to_its_end(
+    stub: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    def close(target: KubeTarget) -> None:
+        closed.append(target.run)
+        if len(closed) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(KubeTarget, "close", close)
+    with pytest.raises(KeyboardInterrupt), targets.target("kubernetes").open(1):
+        pass
+    assert len(closed) == 2 and len(set(closed)) == 1
 
 
 def test_who_it_is_and_what_it_cannot_show_is_in_the_report(

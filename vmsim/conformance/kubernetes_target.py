@@ -133,7 +133,11 @@ def _supervisor(clusters: Mapping[str, "Cluster"], seed: int) -> Iterator[Any]:
     try:
         yield target
     finally:
-        target.close()
+        try:
+            target.close()
+        except KeyboardInterrupt:
+            target.close()  # all of it: an interrupt must not leave a half of the case there
+            raise
 
 
 def _clean(clusters: Clusters) -> list[str]:
