@@ -225,6 +225,30 @@ def test_what_happens_in_the_warm_up_is_not_measured(tmp_path: Path) -> None:
     assert [rows[1][name] for name in names] == [0, 0, 2, 2]
 
 
+@pytest.mark.parametrize(("sets", "minutes"), [([], 30 + 60), (["warmUp=70m"], 50)])
+def test_downtime_is_by_the_years_for_which_vms_were_there(
+    sets: list[str], minutes: int, tmp_path: Path
+) -> None:
+    """Of two hours one VM is there for the first 30 min, another for the last 60; their only host
+    is away for 10 min of those, and the VM runs again at once."""
+    load = web(0, trace={"rows": [[0, 1800, "my-vm-class"], [3600, None, "my-vm-class"]]})
+    fails = [{"at": "80m", "failHost": "esx-1"}, {"at": "90m", "recoverHost": "esx-1"}]
+    scenario = made(
+        {
+            "duration": "2h", "clusters": hosts(1), "durations": INSTANT, "timeline": fails,
+            "workload": [load], "policies": {"retry": {"wakeOnCapacity": True}},
+        }
+    )  # fmt: skip
+
+    question = Question(STUDIES["fragmentation"], scenario, sets)
+    row = answered(question, tmp_path).found[0].worst_row
+
+    year_min = 365 * 24 * 60
+    assert row["downtime_s"] == pytest.approx(600)
+    assert row["downtime_min_per_vm_year"] == pytest.approx(10 * year_min / minutes)
+    assert row["availability"] == pytest.approx(1 - 10 / minutes)
+
+
 @pytest.mark.parametrize(
     ("warm_up", "message"),
     [("soon", "is no duration"), ("5h", "leave nothing of a run of 3600 s")],

@@ -60,9 +60,8 @@ class Host:
 
 @dataclass(slots=True)
 class Counts:
-    """What is only counted; `there` are the VMs that were there when counting began."""
+    """What is only counted."""
 
-    there: int = 0
     migrations: int = 0
     moved_mib: float = 0.0
     retries: int = 0

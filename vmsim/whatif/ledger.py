@@ -39,7 +39,7 @@ class Ledger:
         self.refused_moves: dict[str, str] = {}
         self.counts = Counts()
         self.waiting_now = self.waiting_worst = 0
-        self.waiting_vm_s = self.now_s = 0.0
+        self.waiting_vm_s = self.vm_s = self.now_s = 0.0
         self.opened_s: list[float] = []
         self._wanted_of: dict[str, tuple[str, bool]] = {}
 
@@ -62,6 +62,7 @@ class Ledger:
     def pass_to(self, now_s: float) -> None:
         """Time goes on with everything as it is."""
         self.waiting_vm_s += self.waiting_now * (now_s - self.now_s)
+        self.vm_s += len(self.vms) * (now_s - self.now_s)
         self.capacity.pass_to(now_s)
         self.now_s = now_s
 
@@ -73,8 +74,8 @@ class Ledger:
         ):  # fmt: skip
             found.clear()
         self.bound.clear()
-        self.counts = Counts(there=len(self.vms))
-        self.waiting_worst, self.waiting_vm_s = self.waiting_now, 0.0
+        self.counts = Counts()
+        self.waiting_worst, self.waiting_vm_s, self.vm_s = self.waiting_now, 0.0, 0.0
         self.capacity.forget()
         for vm in self.vms.values():
             vm.refused_s = self.now_s if vm.refused_s >= 0.0 else vm.refused_s

@@ -48,13 +48,9 @@ def quantile(values: Sequence[float], level: float) -> float:
     return float(np.quantile(values, level, method="inverted_cdf")) if values else 0.0
 
 
-def _vm_years(ledger: Ledger) -> float:
-    seen = ledger.counts.created + ledger.counts.there
-    return max(seen * ledger.counted_s / YEAR_S, 1e-12)
-
-
 def _minutes_per_year(ledger: Ledger) -> float:
-    return _sum()(ledger) / 60.0 / _vm_years(ledger)
+    """Of the years for which VMs were there, from creation to deletion."""
+    return _sum()(ledger) / 60.0 / (ledger.vm_s / YEAR_S) if ledger.vm_s else 0.0
 
 
 def makespan_s(ledger: Ledger) -> float:
