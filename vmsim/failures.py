@@ -8,15 +8,15 @@ Repairs that need a crew wait for one, first failed first repaired. A clock has 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import simpy
 
 from vmsim.chance_schema import Failures as Spec
-from vmsim.chance_schema import HostFailures, Repeat, Shock
-from vmsim.distributions import draws
+from vmsim.chance_schema import Repeat
+from vmsim.distributions import Law, draws
 from vmsim.objects import HostSpec
 from vmsim.rng import stream
 from vmsim.timer import call_later
@@ -33,13 +33,14 @@ class Acts:
 
 @dataclass(slots=True, eq=False)
 class _Clock:
-    """One alternation: when `subject` (a host, rack or zone) fails next, and for how long."""
+    """One alternation: when `subject` (a host, rack or zone) fails next, and for how long. `hosts`
+    may grow; each failure takes down those that are there then."""
 
     subject: str
     cause: str
-    up: Callable[[], float]
-    down: Callable[[], float]
-    hosts: Callable[[], Iterable[str]]
+    up: Iterator[float]
+    down: Iterator[float]
+    hosts: Sequence[str]
     needs_crew: bool = False
     repeat: Repeat | None = None
     held: tuple[str, ...] = ()
@@ -87,23 +88,14 @@ class Failures:
         """Start the clocks of a host that is there from now on."""
         for number, rule in enumerate(self._spec.hosts):
             if fnmatchcase(host.name, rule.hosts):
-                self._start(self._host_clock(number, rule, host.name), repaired=False)
+                up, down = self._times(f"failures/{number}/{host.name}", self._laws[number])
+                crew = rule.needs_crew and bool(self._spec.crews)
+                own = (host.name,)
+                clock = _Clock(host.name, rule.kind, up, down, own, crew, rule.repeat)
+                self._start(clock, repaired=False)
         for scope, group in (("rack", host.rack), ("zone", host.zone)):
             if group:
                 self._join_group(scope, group, host.name)
-
-    def _host_clock(self, number: int, rule: HostFailures, host: str) -> _Clock:
-        name = f"failures/{number}/{host}"
-        up, down = self._laws[number]
-        return _Clock(
-            host,
-            rule.kind,
-            draws(up, stream(self._seed, f"{name}/up")).__next__,
-            draws(down, stream(self._seed, f"{name}/down")).__next__,
-            lambda: (host,),
-            rule.needs_crew and bool(self._spec.crews),
-            rule.repeat,
-        )
 
     def _join_group(self, scope: str, group: str, host: str) -> None:
         known = self._members.get((scope, group))
@@ -113,25 +105,23 @@ class Failures:
         members = self._members[scope, group] = [host]
         for number, shock in enumerate(self._spec.shocks):
             if shock.scope == scope and fnmatchcase(group, shock.name):
-                self._start(self._shock_clock(number, shock, group, members), repaired=False)
+                up, down = self._times(f"shocks/{number}/{group}", self._shocks[number])
+                self._start(_Clock(group, scope, up, down, members), repaired=False)
 
-    def _shock_clock(self, number: int, shock: Shock, group: str, members: list[str]) -> _Clock:
-        name = f"shocks/{number}/{group}"
-        up, down = self._shocks[number]
-        return _Clock(
-            group,
-            shock.scope,
-            draws(up, stream(self._seed, f"{name}/up")).__next__,
-            draws(down, stream(self._seed, f"{name}/down")).__next__,
-            lambda: members,
+    def _times(self, name: str, laws: tuple[Law, Law]) -> tuple[Iterator[float], Iterator[float]]:
+        """How long it works, and how long it is down, each time anew."""
+        up, down = laws
+        return (
+            draws(up, stream(self._seed, f"{name}/up")),
+            draws(down, stream(self._seed, f"{name}/down")),
         )
 
     def _start(self, clock: _Clock, *, repaired: bool) -> None:
-        wait_s = time_to_failure_s(clock.up(), clock.repeat if repaired else None)
+        wait_s = time_to_failure_s(next(clock.up), clock.repeat if repaired else None)
         self._later(wait_s, lambda _: self._fail(clock))
 
     def _fail(self, clock: _Clock) -> None:
-        clock.held = tuple(clock.hosts())
+        clock.held = tuple(clock.hosts)
         self._say("OutageBegan", clock)
         for host in clock.held:
             self._reasons[host] = self._reasons.get(host, 0) + 1
@@ -146,7 +136,7 @@ class Failures:
             self._crews.waiting.append(clock)
 
     def _repair(self, clock: _Clock) -> None:
-        self._later(clock.down(), lambda _: self._repaired(clock))
+        self._later(next(clock.down), lambda _: self._repaired(clock))
 
     def _repaired(self, clock: _Clock) -> None:
         self._say("OutageEnded", clock)
