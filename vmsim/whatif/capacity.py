@@ -1,9 +1,9 @@
 """How full were the hosts over time, and how much of what was free could be used?
 
 Packing density counts hosts that run something; free cores of a host whose memory is too small for
-the smallest class are stranded, and so is the reverse. A host's part is worked out anew only when
-it changes; sums over hosts are integrated over time. `changed` names the hosts whose use changed,
-for a reader who takes them out.
+the smallest class are stranded, and so is the reverse. A host's part is worked out anew when time
+goes on after it changed; sums over hosts are integrated over time. `changed` names the hosts whose
+use changed, for a reader who takes them out.
 """
 
 from collections.abc import Mapping
@@ -24,15 +24,18 @@ PARTS = (
 )  # fmt: skip
 """What is summed over the open hosts, in this order; `busy` is the size of hosts that are used,
 `over` the memory promised beyond what a host has, and the VMs on such hosts."""
+NOTHING = np.zeros(len(PARTS))
+Size = tuple[float, float, float]
+"""vCPUs, MiB and device units."""
 
 
 @dataclass(slots=True)
 class _Host:
-    size: NDArray[np.float64]
-    used: NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+    size: Size
+    used: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     count: int = 0
     open: bool = True
-    part: NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(PARTS)))
+    part: NDArray[np.float64] = field(default_factory=lambda: NOTHING)
 
 
 class Capacity:
@@ -40,23 +43,24 @@ class Capacity:
 
     def __init__(self, edition: str, cpu: float, memory: float) -> None:
         self._edition = edition
-        self._promise = np.array([cpu, memory, 1.0])
+        self._promised_cpu, self._promised_mem = cpu, memory
         self._classes: dict[str, VMClass] = {}
-        self._smallest = np.zeros(3)
+        self._sizes: dict[str, Size] = {}
+        self._least_cpu = self._least_mem = 0.0
         self._hosts: dict[str, _Host] = {}
+        self._stale: dict[str, None] = {}
         self._at: dict[str, tuple[str, str]] = {}
-        self.total = np.zeros(len(PARTS))
+        self._total = np.zeros(len(PARTS))
         self.integral = np.zeros(len(PARTS))
         self.seen_s = self._now_s = 0.0
         self.changed: set[str] = set()
 
     def declare(self, name: str, data: Mapping[str, Any]) -> None:
         """A host with this size is there."""
-        devices = sum(data["devices"].values())
-        size = np.array([data["cores"], data["memory_mib"], devices], dtype=float)
-        self._hosts[name] = _Host(size * self._promise)
+        cpu, mem = data["cores"] * self._promised_cpu, data["memory_mib"] * self._promised_mem
+        self._hosts[name] = _Host((cpu, mem, float(sum(data["devices"].values()))))
         self.changed.add(name)
-        self._refresh(self._hosts[name])
+        self._stale[name] = None
 
     def learn(self, manifest: Mapping[str, Any]) -> None:
         """Take in a class."""
@@ -70,10 +74,10 @@ class Capacity:
         except (BadInput, ValueError, TypeError):
             return
         self._classes[name] = found
-        sizes = np.array([self._size(one) for one in self._classes])
-        self._smallest = sizes.min(axis=0)
-        for host in self._hosts.values():
-            self._refresh(host)
+        devices = float(sum(found.devices.values()))
+        self._sizes[name] = (float(found.cpus), float(found.memory_mib), devices)
+        self._least_cpu, self._least_mem, _ = map(min, zip(*self._sizes.values(), strict=True))
+        self._stale |= dict.fromkeys(self._hosts)
 
     def devices_of(self, class_name: str) -> Mapping[str, int]:
         """The devices of a class."""
@@ -99,7 +103,7 @@ class Capacity:
         found = self._hosts.get(host)
         if found is not None:
             found.open = is_open
-            self._refresh(found)
+            self._stale[host] = None
 
     def pass_to(self, now_s: float) -> None:
         """Time goes on to `now_s` with everything as it is."""
@@ -128,39 +132,42 @@ class Capacity:
     def load(self, host: str) -> float:
         """The share of the host's memory that is used; of its vCPUs, if that is more."""
         found = self._hosts[host]
-        return float(np.max(found.used[:2] / np.maximum(found.size[:2], 1.0)))
+        pairs = zip(found.used[:2], found.size[:2], strict=True)
+        return max(used / max(size, 1.0) for used, size in pairs)
 
     def now(self, part: str, whole: str) -> float:
         """The share of one part in another at this moment; 0 of nothing."""
         top, bottom = self.total[PARTS.index(part)], self.total[PARTS.index(whole)]
         return float(top / bottom) if bottom else 0.0
 
-    def _size(self, class_name: str) -> tuple[float, float, float]:
-        found = self._classes.get(class_name)
-        if found is None:
-            return 0.0, 0.0, 0.0
-        return float(found.cpus), float(found.memory_mib), float(sum(found.devices.values()))
-
     def _add(self, host: str, class_name: str, sign: int) -> None:
         found = self._hosts.get(host)
         if found is not None:
-            self.changed.add(host)
-            found.used = found.used + sign * np.array(self._size(class_name))
+            for resource, units in enumerate(self._sizes.get(class_name, ())):
+                found.used[resource] += sign * units
             found.count += sign
-            self._refresh(found)
+            self.changed.add(host)
+            self._stale[host] = None
 
-    def _refresh(self, host: _Host) -> None:
-        """Work a host's part out anew."""
-        self.total = self.total - host.part
-        size, used, count = host.size, host.used, host.count
-        free = np.maximum(size - used, 0.0)
-        short = free < self._smallest
-        over = max(used[1] - size[1] / self._promise[1], 0.0)
-        busy = size if count else np.zeros(3)
-        part = np.array([
-            1.0, float(count == 0), busy[0], busy[1], used[0], used[1], size[0], size[1],
-            free[0] if short[1] else 0.0, free[1] if short[0] else 0.0, used[2], size[2],
-            float(count), over, float(count) if over else 0.0,
-        ])  # fmt: skip
-        host.part = part if host.open else np.zeros(len(PARTS))
-        self.total = self.total + host.part
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """The parts, summed over the open hosts, at this moment."""
+        for name in self._stale:
+            host = self._hosts[name]
+            part = self._part(host) if host.open else NOTHING
+            self._total += part - host.part
+            host.part = part
+        self._stale.clear()
+        return self._total
+
+    def _part(self, host: _Host) -> NDArray[np.float64]:
+        """What an open host adds to the total."""
+        (cpu, mem, devices), (used_cpu, used_mem, used_devices) = host.size, host.used
+        free_cpu, free_mem = max(cpu - used_cpu, 0.0), max(mem - used_mem, 0.0)
+        over = max(used_mem - mem / self._promised_mem, 0.0)
+        count, busy = host.count, host.count > 0
+        return np.array([
+            1.0, not busy, cpu * busy, mem * busy, used_cpu, used_mem, cpu, mem,
+            free_cpu * (free_mem < self._least_mem), free_mem * (free_cpu < self._least_cpu),
+            used_devices, devices, count, over, count * (over > 0.0),
+        ], dtype=float)  # fmt: skip

@@ -8,6 +8,7 @@ boot). A VM waits from the record that refuses it a host until it runs. What beg
 warm-up was over is forgotten; the state it led to stays.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -110,8 +111,7 @@ class Ledger:
         now.ended_s, now.open = at_s, still_open
         tried_s = vm.tried_s if vm.tried_s >= 0.0 else at_s
         started_s = min(vm.started_s, at_s) if vm.started_s >= tried_s else at_s
-        rooms = [room_s for room_s in self.opened_s if tried_s < room_s <= started_s]
-        room_s = (rooms[-1] if rooms else started_s) if now.because else tried_s
+        room_s = self._opened_last(tried_s, started_s) if now.because else tried_s
         now.detect_s = tried_s - now.began_s
         now.wait_s, now.retry_s = room_s - tried_s, started_s - room_s
         now.start_s = at_s - started_s
@@ -123,6 +123,11 @@ class Ledger:
             if not now.because and not still_open:
                 return
         self.incidents.append(now)
+
+    def _opened_last(self, after_s: float, until_s: float) -> float:
+        """When a host opened last in that time; its end if none did."""
+        past = bisect_right(self.opened_s, until_s)
+        return self.opened_s[past - 1] if past and self.opened_s[past - 1] > after_s else until_s
 
     def refuse(self, vm: VM, why: str) -> None:
         """No host takes the VM now."""
