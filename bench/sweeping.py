@@ -44,7 +44,7 @@ def scale(workers: int, folder: Path) -> dict[str, Any]:
     begun_s = time.perf_counter()
     working.run(Work(made, where, opened), engine, made.shards())
     wall_s = time.perf_counter() - begun_s
-    rows = [outcome.row for _, _, outcome in store.results(where, made)]
+    rows = [row for _, _, row in store.rows(where, made)]
     return {"wall_s": wall_s, "digest": store.rows_digest(rows)}
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -44,7 +46,7 @@ def ran(plan: Design, folder: Path, engine: str = "serial", workers: int = 0) ->
 
 
 def digest(plan: Design, folder: Path) -> str:
-    rows = list(dataset.rows(plan, list(store.results(folder, plan))))
+    rows = dataset.rows(plan, store.rows(folder, plan))
     assert len(rows) == len(plan.cells) * plan.replications
     return store.rows_digest(rows)
 
@@ -98,10 +100,8 @@ def test_killed_run_goes_on_and_ends_with_the_same_bytes(
     assert 3 <= there < len(plan.shards())
 
     assert ran(plan, tmp_path) == ran(plan, tmp_path / "undisturbed")
-    first = dataset.write(plan, list(store.results(tmp_path, plan)), tmp_path / "a")
-    second = dataset.write(
-        plan, list(store.results(tmp_path / "undisturbed", plan)), tmp_path / "b"
-    )
+    first, _ = dataset.write(plan, store.results(tmp_path, plan), tmp_path / "a")
+    second, _ = dataset.write(plan, store.results(tmp_path / "undisturbed", plan), tmp_path / "b")
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
@@ -136,7 +136,7 @@ def test_spoiled_part_is_computed_again(spoil: Any, tmp_path: Path) -> None:
     whole = ran(plan, tmp_path)
     victim = store.part(tmp_path, plan.shards()[1])
     victim.write_bytes(spoil(victim.read_bytes()))
-    assert store.load(tmp_path, plan.shards()[1]) is None
+    assert not store.is_there(tmp_path, plan.shards()[1])
     assert ran(plan, tmp_path) == whole
 
 
@@ -148,10 +148,53 @@ def test_more_replications_keep_the_shards_that_are_there(tmp_path: Path) -> Non
     assert len(working.missing(Work(more, tmp_path, opened), more.shards())) == 4
 
 
+def test_rows_are_in_order_although_shards_differ_in_width(tmp_path: Path) -> None:
+    """Two replications of one cell to a shard, but one of each of two cells in the last ones; of
+    the parts one is missing."""
+    plan = sweep(3, 5, 2)
+    widths = [(one.begin, one.end, one.first, one.stop) for one in plan.shards()]
+    assert widths[-2:] == [(0, 2, 4, 5), (2, 3, 4, 5)]
+    ran(plan, tmp_path)
+    store.part(tmp_path, plan.shards()[1]).unlink()
+
+    there = [(cell, number) for cell, number, _ in store.rows(tmp_path, plan)]
+
+    gone = {(1, 0), (1, 1)}
+    every = [(cell, number) for cell in range(3) for number in range(5)]
+    assert there == [item for item in every if item not in gone]
+    found = [(cell, number) for cell, number, _ in store.results(tmp_path, plan)]
+    assert found == there
+
+
+def test_incidents_that_are_written_in_pieces_are_the_same(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    plan = sweep(2, 4, 2)
+    ran(plan, tmp_path)
+    tables = []
+    for rows in (dataset.ROW_GROUP, 1):
+        monkeypatch.setattr(dataset, "ROW_GROUP", rows)
+        (_, path), _ = dataset.write(plan, store.results(tmp_path, plan), tmp_path / str(rows))
+        tables.append(pq.read_table(path))
+        groups = pq.ParquetFile(path).num_row_groups
+
+    assert groups > 1
+    assert tables[0].equals(tables[1])
+    incidents = [
+        (cell, number, one)
+        for cell, number, outcome in store.results(tmp_path, plan)
+        for one in outcome.incidents
+    ]
+    assert len(incidents) == len(tables[0]) == 8
+    for row, (cell, number, one) in zip(tables[0].to_pylist(), incidents, strict=True):
+        wanted = msgspec.structs.asdict(one) | {"lasted_s": one.lasted_s}
+        assert row == {"cell": cell, "replication": number} | wanted
+
+
 def test_cells_see_the_same_chance(tmp_path: Path) -> None:
     plan = sweep()
     ran(plan, tmp_path)
-    seeds = [(cell, one.row["seed"]) for cell, _, one in store.results(tmp_path, plan)]
+    seeds = [(cell, row["seed"]) for cell, _, row in store.rows(tmp_path, plan)]
     assert [seed for cell, seed in seeds if cell == 0] == [seed for cell, seed in seeds if cell]
 
 
@@ -166,10 +209,12 @@ def test_changed_plan_is_refused(tmp_path: Path) -> None:
 
 
 def test_full_disk_is_told_and_leaves_nothing_half(tmp_path: Path, monkeypatch: Any) -> None:
-    def full(descriptor: int) -> None:
+    def full(path: Path, body: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(body[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(BadInput, match="No space left on device"):
         ran(sweep(), tmp_path)
     assert list((tmp_path / "parts").iterdir()) == []
@@ -223,8 +268,6 @@ def test_sampled_designs_stay_in_their_ranges() -> None:
 
 
 def test_command_line_from_experiment_to_parquet(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
     experiment = {
         "apiVersion": "vmsim.dev/v1alpha1",
         "kind": "Experiment",
@@ -332,14 +375,13 @@ def test_summary_is_the_mean_of_each_cell(tmp_path: Path) -> None:
     plan = sweep(3, 5, 5)
     design.write(plan, tmp_path / "plan.json")
     ran(plan, tmp_path)
-    results = list(store.results(tmp_path, plan))
-    dataset.write(plan, results, tmp_path)
+    _, rows = dataset.write(plan, store.results(tmp_path, plan), tmp_path)
 
     lines = list(summary(tmp_path, ["retry_worst_s", "retries"]))
 
     assert [(one.cell, one.metric) for one in lines[:2]] == [(0, "retry_worst_s"), (0, "retries")]
     for one in lines:
-        values = [row.row[one.metric] for cell, _, row in results if cell == one.cell]
+        values = [row[one.metric] for row in rows if row["cell"] == one.cell]
         expected = mean(values)
         assert (one.count, one.least, one.most) == (5, min(values), max(values))
         assert (one.mean, one.low, one.high) == pytest.approx(

@@ -67,8 +67,7 @@ def sampled(scenario: Plan, metric: str, count: int, folder: Path, seed: int = 1
     """The mean of a metric over replications of a scenario as it is."""
     design = Design(scenario.resolved, [Cell({})], count, seed, per_shard=50, suite=suite())
     run(Work(design, folder, opened), SERIAL, design.shards())
-    rows = [outcome.row for _, _, outcome in store.results(folder, design)]
-    return mean([row[metric] for row in rows])
+    return mean([row[metric] for _, _, row in store.rows(folder, design)])
 
 
 def failing(n: int, mtbf_h: float, mttr_h: float, days: int, crews: int = 0) -> Plan:

@@ -1,14 +1,13 @@
 """From rows to an answer: the figure of each cell, what was short, the worst case, differences."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from vmsim.whatif.design import Design
 from vmsim.whatif.metrics import METRICS
-from vmsim.whatif.replication import Outcome
 from vmsim.whatif.statistics import ESTIMATES, Figure, exact, mean, paired
 from vmsim.whatif.studies.study import Study
 
@@ -46,11 +45,11 @@ class Answer:
 Rows = dict[int, list[tuple[int, dict[str, Any]]]]
 
 
-def by_cell(results: Sequence[tuple[int, int, Outcome]]) -> Rows:
+def by_cell(results: Iterable[tuple[int, int, dict[str, Any]]]) -> Rows:
     """(replication, row) of each cell, in order."""
     rows: Rows = {}
-    for cell, number, outcome in results:
-        rows.setdefault(cell, []).append((number, outcome.row))
+    for cell, number, row in results:
+        rows.setdefault(cell, []).append((number, row))
     return rows
 
 
@@ -83,7 +82,7 @@ def found(
 def answer(
     design: Design,
     study: Study,
-    results: Sequence[tuple[int, int, Outcome]],
+    results: Sequence[tuple[int, int, dict[str, Any]]],
     *,
     certain: bool = False,
 ) -> Answer:

@@ -166,7 +166,7 @@ def run(work: Work, engine: Engine, study: Study, told: Told) -> None:
 
 def so_far(design: Design, study: Study, folder: Path) -> Answer:
     """What the parts that are there say."""
-    rows = list(store.results(folder, design))
+    rows = list(store.rows(folder, design))
     return answer(design, study, rows, certain=is_certain(design))
 
 

@@ -6,14 +6,15 @@ same bytes, whoever ran it.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from vmsim.problems import BadInput, Problem
-from vmsim.whatif import store
 from vmsim.whatif.design import Design
 from vmsim.whatif.incidents import Incident
 from vmsim.whatif.metrics import METRICS
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 
 TEXTS = ("because", "worst_vm", "waiting", "blocking", "digest", "problem")
 COMPRESSION = "zstd"
+ROW_GROUP = 100_000
+Results = Iterable[tuple[int, int, Outcome]]
 
 
-def rows(design: Design, results: Sequence[tuple[int, int, Outcome]]) -> Iterator[dict[str, Any]]:
+def rows(design: Design, found: Iterable[tuple[int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
     """One row per replication: where it belongs, what was set, what came out."""
-    for cell, number, outcome in results:
-        row = outcome.row
-        yield {
+    return [
+        {
             "cell": cell,
             "replication": number,
             "settings": json.dumps(design.cells[cell].settings, sort_keys=True),
@@ -39,28 +41,54 @@ def rows(design: Design, results: Sequence[tuple[int, int, Outcome]]) -> Iterato
             **{name: row.get(name, "") for name in TEXTS},
             **{name: row.get(name) for name in METRICS},
         }
+        for cell, number, row in found
+    ]
 
 
-def write(design: Design, results: Sequence[tuple[int, int, Outcome]], folder: Path) -> list[Path]:
-    """Write replications.parquet and incidents.parquet; BadInput without pyarrow."""
+def write(
+    design: Design, results: Results, folder: Path
+) -> tuple[list[Path], list[dict[str, Any]]]:
+    """Write replications.parquet and incidents.parquet; their paths, and the rows of the former.
+
+    Incidents, of which there may be millions, are written as they come. BadInput without pyarrow.
+    """
     pa, pq = _arrow()
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {
-        "replications": pa.Table.from_pylist(
-            list(rows(design, results)), schema=_replications(pa, design)
-        ),
-        "incidents": pa.Table.from_pylist(
-            list(store.incident_rows(iter(results))), schema=_incidents(pa, design)
-        ),
-    }
-    paths = []
-    for name, table in tables.items():
-        path = folder / f"{name}.parquet"
-        beside = path.with_suffix(".parquet.part")
-        pq.write_table(table, beside, compression=COMPRESSION)
+    paths = [folder / "replications.parquet", folder / "incidents.parquet"]
+    begun = [path.with_suffix(".parquet.part") for path in paths]
+    made, schema = [], _incidents(pa, design)
+    with pq.ParquetWriter(begun[1], schema, compression=COMPRESSION) as file:
+        for chunk in _chunks(results):
+            made += rows(design, ((cell, number, one.row) for cell, number, one in chunk))
+            file.write_table(_table(pa, schema, chunk))
+    table = pa.Table.from_pylist(made, schema=_replications(pa, design))
+    pq.write_table(table, begun[0], compression=COMPRESSION)
+    for beside, path in zip(begun, paths, strict=True):
         beside.replace(path)
-        paths.append(path)
-    return paths
+    return paths, made
+
+
+def _chunks(results: Results) -> Iterator[list[tuple[int, int, Outcome]]]:
+    """Results with about as many incidents as a row group shall have."""
+    chunk, count = [], 0
+    for one in results:
+        chunk.append(one)
+        count += len(one[2].incidents)
+        if count >= ROW_GROUP:
+            yield chunk
+            chunk, count = [], 0
+    yield chunk
+
+
+def _table(pa: Any, schema: "pa.Schema", chunk: list[tuple[int, int, Outcome]]) -> "pa.Table":
+    """One row per incident, with its cell and replication."""
+    counts = [len(outcome.incidents) for _, _, outcome in chunk]
+    where = [np.repeat([one[column] for one in chunk], counts) for column in (0, 1)]
+    fields = attrgetter(*schema.names[2:])
+    found = [fields(incident) for _, _, outcome in chunk for incident in outcome.incidents]
+    columns = [*where, *zip(*found, strict=True)] if found else [()] * len(schema)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def columns(folder: Path, names: Sequence[str]) -> dict[str, Any]:

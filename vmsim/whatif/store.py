@@ -2,7 +2,8 @@
 
 A part is one file per shard, written whole or not at all: first beside its place, then renamed. It
 ends with its checksum. Several processes may write the same part at the same time: they write the
-same bytes. A part that is cut off or changed is no part; it is computed again.
+same bytes. A part that is cut off or changed is no part; it is computed again, so nobody waits
+until a part is safe on the disk.
 """
 
 import errno
@@ -11,17 +12,26 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec.json import Decoder
 
 from vmsim.problems import BadInput, Problem
 from vmsim.whatif.design import Design, Shard
-from vmsim.whatif.incidents import Incident
 from vmsim.whatif.replication import Outcome
 
-_DECODE = msgspec.json.Decoder(list[Outcome])
+T = TypeVar("T")
 CHECKSUM = 64
+
+
+class _Row(msgspec.Struct):
+    """An outcome without its incidents, which may be a thousand times as much."""
+
+    row: dict[str, Any]
+
+
+_OUTCOMES, _ROWS = Decoder(list[Outcome]), Decoder(list[_Row])
 
 
 def part(folder: Path, shard: Shard) -> Path:
@@ -37,10 +47,7 @@ def save(folder: Path, shard: Shard, outcomes: list[Outcome]) -> None:
     beside = path.with_name(f".{shard.key[:16]}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
+        beside.write_bytes(body)
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
@@ -49,48 +56,51 @@ def save(folder: Path, shard: Shard, outcomes: list[Outcome]) -> None:
         raise BadInput([Problem(f"cannot write: {reason}", file=str(path), hint=hint)]) from None
 
 
-def load(folder: Path, shard: Shard) -> list[Outcome] | None:
-    """The outcomes of a shard, or None when there is no such part that is whole."""
+def is_there(folder: Path, shard: Shard) -> bool:
+    """Whether the shard needs no work."""
+    return _whole(folder, shard) is not None
+
+
+def _whole(folder: Path, shard: Shard) -> bytes | None:
+    """What a part says; None when there is none, or its checksum is another."""
     try:
         raw = part(folder, shard).read_bytes()
     except OSError:
         return None
     body, mark = raw[:-CHECKSUM], raw[-CHECKSUM:]
-    if hashlib.sha256(body).hexdigest().encode() != mark:
-        return None
-    outcomes = _DECODE.decode(body)
-    return outcomes if len(outcomes) == len(list(shard.items)) else None
-
-
-def is_there(folder: Path, shard: Shard) -> bool:
-    """Whether the shard needs no work."""
-    return load(folder, shard) is not None
+    return body if hashlib.sha256(body).hexdigest().encode() == mark else None
 
 
 def results(folder: Path, design: Design) -> Iterator[tuple[int, int, Outcome]]:
-    """What there is, as (cell, replication, outcome), in this order."""
-    found = []
+    """What there is, as (cell, replication, outcome), in this order, part by part."""
+    return _read(folder, design, _OUTCOMES)
+
+
+def rows(folder: Path, design: Design) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """The rows of what there is, as (cell, replication, row), in this order."""
+    return ((cell, number, one.row) for cell, number, one in _read(folder, design, _ROWS))
+
+
+def _read(folder: Path, design: Design, decoder: Decoder[list[T]]) -> Iterator[tuple[int, int, T]]:
+    parts: list[list[Shard]] = [[] for _ in design.cells]
     for shard in design.shards():
-        outcomes = load(folder, shard)
-        if outcomes is not None:
-            pairs = zip(shard.items, outcomes, strict=True)
-            found += [(cell, number, outcome) for (cell, number), outcome in pairs]
-    return iter(sorted(found, key=lambda one: one[:2]))
+        for cell in range(shard.begin, shard.end):
+            parts[cell].append(shard)
+    kept: dict[str, list[T]] = {}  # parts that belong to later cells, too
+    for cell, shards in enumerate(parts):
+        for shard in shards:
+            body = None if shard.key in kept else _whole(folder, shard)
+            if body is not None:
+                kept[shard.key] = decoder.decode(body)
+            found = kept.get(shard.key, [])
+            if cell + 1 == shard.end:
+                kept.pop(shard.key, None)
+            numbers = range(shard.first, shard.stop)
+            first = (cell - shard.begin) * len(numbers)
+            for number, one in zip(numbers, found[first:], strict=False):
+                yield cell, number, one
 
 
 def rows_digest(rows: list[dict[str, Any]]) -> str:
     """SHA-256 of rows in their order: the same whatever engine made them."""
     return hashlib.sha256(msgspec.json.encode(rows, order="sorted")).hexdigest()
-
-
-def incident_rows(found: Iterator[tuple[int, int, Outcome]]) -> Iterator[dict[str, Any]]:
-    """One row per incident, with its cell and replication."""
-    for cell, number, outcome in found:
-        for incident in outcome.incidents:
-            assert isinstance(incident, Incident)
-            yield {
-                "cell": cell,
-                "replication": number,
-                **msgspec.structs.asdict(incident),
-                "lasted_s": incident.lasted_s,
-            }

@@ -178,18 +178,19 @@ def merge(
         from vmsim.whatif import dataset, design, store
 
         made = design.read(folder / PLAN)
-        results = list(store.results(folder, made))
-        wanted = len(made.cells) * made.replications
-        if len(results) < wanted and not partial:
+        shards = made.shards()
+        missing = [one for one in shards if not store.is_there(folder, one)]
+        if missing and not partial:
             hint = f"`vmsim sweep run {folder}` first, or --partial"
-            message = f"only {len(results)} of {wanted} replications are there"
+            message = f"only {len(shards) - len(missing)} of {len(shards)} shards are there"
             raise BadInput([Problem(message, file=str(folder), hint=hint)])
-        problems = {cell: one.row["problem"] for cell, _, one in results if "problem" in one.row}
-        for path in dataset.write(made, results, out or folder):
+        paths, rows = dataset.write(made, store.results(folder, made), out or folder)
+        for path in paths:
             print(path)
+        problems = {row["cell"]: row["problem"] for row in rows if row["problem"]}
         for cell, text in problems.items():
             print(f"cell {cell} ({made.cells[cell]}) cannot be run: {text}")
-        print(f"digest {store.rows_digest(list(dataset.rows(made, results)))}")
+        print(f"digest {store.rows_digest(rows)}")
         raise typer.Exit(FAILED if problems else 0)
 
 

@@ -132,7 +132,7 @@ def compared(design: Design, folder: Path, metric: str = "", against: str = "") 
             raise BadInput([Problem(f"there is no metric {name}", field="--metric", hint=hint)])
     how = ESTIMATES[study.how] if study and metric == study.metric else mean
     found, problems = [], 0
-    for cell, pairs in sorted(by_cell(list(store.results(folder, design))).items()):
+    for cell, pairs in by_cell(store.rows(folder, design)).items():
         rows = [row for _, row in pairs if "problem" not in row]
         problems += not rows
         if rows:
