@@ -1,5 +1,6 @@
 """The fewest hosts: bounds against brute force, known instances, and what runs."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from backends import opened
 from vmsim.cli import app
 from vmsim.loading import load
 from vmsim.problems import BadInput
-from vmsim.whatif.bounds import hosts_needed, packing, room_for, scene
+from vmsim.whatif.bounds import hosts_needed, room_for
 from vmsim.whatif.columns import Clock, bounds, exact, more_that_fit, relaxed
 from vmsim.whatif.packing import Packing, least_by_large, least_by_sums, packed
+from vmsim.whatif.scene import packing, parts, scene
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
@@ -155,7 +157,7 @@ def test_time_that_is_short_leaves_a_bound_that_holds() -> None:
 
 def test_more_that_fit_is_where_one_more_would_not() -> None:
     given = vms((4, 3), (3, 2), size=10, hosts=3)
-    sure, most = more_that_fit(given, 1, 10.0)
+    sure, most = more_that_fit(partial(given.with_more, 1), 9, 10.0)
     assert sure == most
     assert fewest(given.with_more(1, most)) <= 3 < fewest(given.with_more(1, most + 1))
 
@@ -172,8 +174,15 @@ def test_what_the_simulator_counts_is_what_is_packed() -> None:
 
 def test_vms_that_must_keep_apart_need_a_host_each() -> None:
     seen = scene(load(SCENARIOS / "drs-rules.yaml"), 3600.0, opened)
-    given = packing(seen, seen.asked.items())
+    given = packing(seen, parts(seen)[0])
     assert relaxed(given, Clock(10.0))[0] == 3
+
+
+def test_pools_that_let_no_more_in_are_told() -> None:
+    """Pool c may promise 8 GiB, and two of its VMs want 8 each."""
+    done = CliRunner().invoke(app, ["bounds", "resource-pools"])
+    assert "exact       1 at least, proved: so many are enough" in done.output
+    assert "admission   not even all hosts let all VMs in" in done.output
 
 
 def test_class_that_no_vm_has_is_bad_input() -> None:
@@ -186,6 +195,7 @@ def test_class_that_no_vm_has_is_bad_input() -> None:
     ("words", "code", "text"),
     [
         ([], 0, "exact       3 at least, proved: so many are enough"),
+        (["--json"], 0, '"method": "exact",\n      "low": 3,\n      "high": 3,'),
         (["--class", "moon"], 2, "no VM has class moon"),
         (["--limit", "0s"], 2, "a limit above 0 is needed"),
         (["--limit", "ten"], 2, "ten"),

@@ -61,7 +61,7 @@ class AdmissionControl:
         """Why the VM may not be powered on now, or None."""
         if not self._works:
             return None
-        cluster, amount = guest.requirement.cluster, _reserved(guest.requirement)
+        cluster, amount = guest.requirement.cluster, reserved(guest.requirement)
         load = self._current(cluster)
         if guest.key not in self._counted:
             load = load + Counter({amount: 1})
@@ -104,15 +104,17 @@ class AdmissionControl:
             cluster, amount = before
             self._load[cluster] -= Counter({amount: 1})
         guest = self._fleet.guests.get(key)
-        if guest is not None and _counts(guest):
-            cluster, amount = guest.requirement.cluster, _reserved(guest.requirement)
+        if guest is not None and counts(guest):
+            cluster, amount = guest.requirement.cluster, reserved(guest.requirement)
             self._counted[key] = (cluster, amount)
             self._load.setdefault(cluster, Counter())[amount] += 1
 
 
-def _counts(guest: Guest) -> bool:
+def counts(guest: Guest) -> bool:
+    """Whether what the VM reserves counts."""
     return guest.power is PowerState.ON or guest.busy is Verb.POWER_ON or guest.lost_power
 
 
-def _reserved(requirement: Requirement) -> Amount:
+def reserved(requirement: Requirement) -> Amount:
+    """What admission control counts of such a VM."""
     return Amount(requirement.cpu_reservation_mhz, requirement.memory_reservation_mib)

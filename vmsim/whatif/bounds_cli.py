@@ -1,5 +1,6 @@
 """`vmsim bounds`: the distance of a scenario's placement to the best there could be."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -15,12 +16,14 @@ def bounds(
         list[str] | None, typer.Option("--class", help="Only this class; by default each one.")
     ] = None,
     limit: Annotated[str, typer.Option(help="How long to search for each proof.")] = "10s",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """How many hosts do the VMs need at least, and how many more would fit?"""
     with exit_codes():
         from backends import opened
         from vmsim.loading import load
-        from vmsim.whatif.bounds import hosts_needed, room_for, scene, told
+        from vmsim.whatif.bounds import hosts_needed, room_for, to_json, told
+        from vmsim.whatif.scene import scene
 
         plan = load(scenario_path(scenario))
         duration_s = plan.scenario.spec.duration
@@ -30,5 +33,8 @@ def bounds(
         seen = scene(plan, duration_s if at_s is None else min(at_s, duration_s), opened)
         found = hosts_needed(seen, limit_s)
         rooms = (room_for(seen, name, limit_s) for name in classes or seen.class_names)
+        if as_json:
+            print(json.dumps(to_json(seen, found, rooms), indent=2))
+            return
         for line in told(seen, found, rooms):
             print(line)

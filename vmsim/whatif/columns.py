@@ -115,21 +115,14 @@ def exact(
     return max(low, proved), min((end for end in (found, high) if end is not None), default=None)
 
 
-def more_that_fit(given: Packing, row: int, limit_s: float) -> tuple[int, int]:
-    """How many more VMs of a class the hosts take if all VMs may be moved at will: at least and at
-    most; equal when it is proved."""
+def more_that_fit(more: Callable[[int], Packing], most: int, limit_s: float) -> tuple[int, int]:
+    """How many more VMs the hosts take if all VMs may be moved at will: at least and at most, equal
+    when it is proved. `more` is the packing with so many more, `most` an upper end."""
     clock = Clock(limit_s)
-    sure, over = (
-        0,
-        1
-        + sum(
-            int(given.hosts[host]) * int(_alone(given, row, host))
-            for host in range(len(given.size))
-        ),
-    )
+    sure, over = 0, most + 1
     while over - sure > 1:
         middle = (sure + over) // 2
-        verdict = fits(given.with_more(row, middle), clock)
+        verdict = fits(more(middle), clock)
         if verdict is None:
             return sure, over - 1
         sure, over = (middle, over) if verdict else (sure, middle)
@@ -145,11 +138,6 @@ def fits(given: Packing, clock: Clock) -> bool | None:
     low, patterns = relaxed(given, clock)
     low, high = exact(given, low, patterns, clock)
     return True if high is not None else False if low > given.total else None
-
-
-def _alone(given: Packing, row: int, host: int) -> int:
-    ample = given.with_more(row, 1_000_000)
-    return int(ample.most(host)[row])
 
 
 def _whole(value: float) -> int:
