@@ -24,6 +24,7 @@ from vmsim.whatif.studies import WARM_UP, arranged
 SERIAL_BELOW_RECORDS = 100_000
 AT_MOST_HERE = 2
 ROUNDS = 5
+FOUND_WITHIN, WORKERS_WITHIN = "10s", "60s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +155,12 @@ def _dask(work: Work, engine: Engine, todo: Sequence[Shard]) -> Iterator[str]:
         else {"address": engine.address}
     )
     try:
-        client = Client(**where, timeout="10s")
+        client = Client(**where, timeout=FOUND_WITHIN)
     except (OSError, TimeoutError, ValueError) as error:
         raise Unreachable(f"no Dask scheduler at {engine.address!r}: {error}") from None
     with client:
         for _ in range(ROUNDS):
-            shared = client.scatter(work, broadcast=True, hash=False)  # a lost worker may have it
+            shared = _scattered(client, work)
             futures = [client.submit(compute, shared, shard, pure=False) for shard in todo]
             yield from _kept(as_completed(futures))
             todo = missing(work, todo)
@@ -167,6 +168,15 @@ def _dask(work: Work, engine: Engine, todo: Sequence[Shard]) -> Iterator[str]:
                 return
     hint = "what is done is kept: the same command goes on"
     raise Unreachable(f"workers were lost {ROUNDS} times; {hint}")
+
+
+def _scattered(client: Any, work: Work) -> Any:
+    """The work on every worker that there is, sent anew: one that was lost may have had it."""
+    try:
+        client.wait_for_workers(1, timeout=WORKERS_WITHIN)
+        return client.scatter(work, broadcast=True, hash=False)
+    except TimeoutError as error:
+        raise Unreachable(f"the Dask scheduler has no workers: {error}") from None
 
 
 def _kept(futures: Iterable[Any]) -> Iterator[str]:
