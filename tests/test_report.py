@@ -36,7 +36,8 @@ later(() => Number(document.body.dataset.drawn) === COUNT, () => {
   const bar = chart.querySelector(".role-mark path"), box = bar.getBoundingClientRect();
   const at = {clientX: box.x + box.width / 2, clientY: box.y + box.height / 2, bubbles: true};
   const axis = () => [...chart.querySelectorAll(".role-axis-label text")].map(
-    (one) => one.textContent).join(" ");
+    (one) => Number(one.textContent)).filter((at) => at >= 0).sort((a, b) => a - b).join(" ");
+  const what = {"0": "all", "+": "closer", ArrowRight: "later", "-": "wider", x: "same"};
   const ink = () => getComputedStyle(chart.querySelector(".role-axis-label text")).fill;
   say("ink", ink());
   say("paper", getComputedStyle(document.body).backgroundColor);
@@ -53,7 +54,16 @@ later(() => Number(document.body.dataset.drawn) === COUNT, () => {
     const tip = document.querySelector("#vg-tooltip-element.visible");
     say("tip", tip ? tip.textContent : "");
     say("after", axis());
+    press(["0", "+", "ArrowRight", "-", "x"]);
   }, 500);
+  const press = (keys) => {
+    if (!keys.length) return;
+    chart.dispatchEvent(new KeyboardEvent("keydown", {key: keys[0], bubbles: true}));
+    setTimeout(() => {
+      say(what[keys[0]], axis());
+      press(keys.slice(1));
+    }, 200);
+  };
 });
 </script>
 """
@@ -134,6 +144,16 @@ def test_figures_answer_the_pointer_in_a_browser(page: Path, tmp_path: Path) -> 
     assert said["role"] == "graphics-document"
     assert "esx-1" in said["tip"] and "state" in said["tip"]
     assert said["before"] != said["after"], "shift and the wheel zoom"
+    assert said["all"] == said["before"], "0 shows all again"
+    ends = {
+        name: [float(said[name].split()[end]) for end in (0, -1)]
+        for name in ("all", "closer", "later", "wider")
+    }
+    (low, high), (begin, end) = ends["all"], ends["closer"]
+    assert low < begin < end < high, "+ zooms"
+    assert ends["later"][0] > begin and ends["later"][1] > end, "an arrow moves"
+    assert ends["wider"][0] < ends["later"][0], "- shows more"
+    assert said["same"] == said["wider"], "other keys do nothing"
     assert (said["ink"], said["paper"]) == ("rgb(34, 34, 34)", "rgb(255, 255, 255)")
 
 
@@ -149,7 +169,7 @@ def test_every_figure_has_its_sentence_and_its_table_for_a_screen_reader(page: P
     text = page.read_text()
     count = text.count("<figure>")
     charts = re.findall(
-        r'<div class=chart id="[^"]+" tabindex=0 role=group aria-label="([^"]+)"', text
+        r'<div class=chart id="[^"]+" tabindex=0 role=group[^>]* aria-label="([^"]+)"', text
     )
     assert len(charts) == count
     assert all(sentence.endswith(".") for sentence in charts)

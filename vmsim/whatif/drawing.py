@@ -38,17 +38,45 @@ ZOOM = [
         "bind": "scales",
     }
 ]
-"""Drag moves along the time, shift and wheel zoom, a double click goes back to all of it."""
+"""Drag moves along the time, shift and wheel zoom, a double click goes back to all of it; KEYS do
+the same."""
+KEYS = {
+    "+": [0.25, 0.5], "=": [0.25, 0.5], "-": [-0.5, 2], "0": [0, 1e9],
+    "ArrowLeft": [-0.25, 1], "ArrowRight": [0.25, 1],
+}  # fmt: skip
+"""What a key does to what is seen: where it begins, and how wide it is, in parts of its width."""
+HELP = (
+    "Figures over time zoom with + and - or with shift and the wheel, move with the arrow keys or "
+    "when dragged, and show all again with 0 or a double click."
+)
 
-SCRIPT = """
+SCRIPT = (
+    f"const keys = {json.dumps(KEYS)};"
+    + """
 const figures = JSON.parse(document.getElementById("figures").textContent);
 const menu = {export: true, source: false, compiled: false, editor: false};
+function listen(chart, view, signal) {
+  const [least, most] = view.scale("x").domain();
+  chart.addEventListener("keydown", (event) => {
+    const step = keys[event.key], [low, high] = view.scale("x").domain();
+    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    const wide = Math.min(step[1] * (high - low), most - least);
+    const begin = Math.max(least, Math.min(low + step[0] * (high - low), most - wide));
+    view.signal(signal, [begin, begin + wide]).runAsync();
+  });
+}
 for (const [id, spec] of Object.entries(figures)) {
   vegaEmbed("#" + id, spec, {renderer: "svg", actions: menu, downloadFileName: id})
-    .then(() => { document.body.dataset.drawn = Number(document.body.dataset.drawn || 0) + 1; })
+    .then((drawn) => {
+      const chart = document.getElementById(id);
+      if (spec.params) listen(chart, drawn.view, spec.params[0].name + "_" + spec.encoding.x.field);
+      document.body.dataset.drawn = Number(document.body.dataset.drawn || 0) + 1;
+    })
     .catch((error) => { document.getElementById(id).textContent = error; });
 }
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +127,9 @@ def engine() -> ModuleType:
 def placed(picture: Picture, prefix: str) -> str:
     """The place of a figure on the page, its sentence, and its table."""
     name = f"{prefix}-{picture.name}"
+    keys = f' aria-keyshortcuts="{" ".join(KEYS)}"' if "params" in picture.spec else ""
     return (
-        f'<figure><div class=chart id="{name}" tabindex=0 role=group '
+        f'<figure><div class=chart id="{name}" tabindex=0 role=group{keys} '
         f'aria-label="{escape(picture.sentence)}"></div>'
         f"<figcaption>{escape(picture.sentence)}</figcaption>{_table(picture)}</figure>"
     )

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from vmsim.problems import BadInput, Problem
-from vmsim.whatif.drawing import Picture, engine, placed, scripts
+from vmsim.whatif.drawing import HELP, Picture, engine, placed, scripts
 from vmsim.whatif.figures import distribution, pictures
 from vmsim.whatif.history import History
 from vmsim.whatif.metrics import METRICS, downtimes, measured
@@ -31,7 +31,7 @@ td, th { padding: .15rem .8rem .15rem 0; text-align: left; } td.n { text-align: 
   fill: var(--ink); }
 .vega-embed summary { opacity: .7; }
 @media print { body { max-width: none; margin: 0; } figure { break-inside: avoid; }
-  details:not([open]), .vega-embed details { display: none; } }
+  details:not([open]), .vega-embed details, .keys { display: none; } }
 """
 SHOWN = (
     "incidents", "downtime_s", "downtime_worst_s", "downtime_p95_s", "waiting_worst", "unplaced",
@@ -64,6 +64,7 @@ def html(runs: Sequence[History], sweeps: Sequence[Variants] = ()) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
         f"<body><h1>{title}</h1><main>{''.join(body)}</main>"
+        f"<p class=keys>{HELP}</p>"
         "<noscript><p>Figures are drawn by a script in this file; without it, the tables "
         f"say the same.</p></noscript>{scripts(found)}</body></html>\n"
     )
