@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from vmsim.whatif.design import Design
+from vmsim.whatif.design import Cell, Design
 from vmsim.whatif.metrics import METRICS
 from vmsim.whatif.statistics import ESTIMATES, Figure, exact, mean, paired
 from vmsim.whatif.studies.study import Study
@@ -142,9 +142,7 @@ def _differences(study: Study, rows: Rows, cells: list[Found]) -> list[tuple[Fou
 
 def label(settings: dict[str, Any]) -> str:
     """The settings of a cell in one line."""
-    return (
-        ", ".join(f"{name}={value}" for name, value in settings.items()) or "the scenario as it is"
-    )
+    return str(Cell(settings)) or "the scenario as it is"
 
 
 def shown(study: Study, figure: Figure) -> str:

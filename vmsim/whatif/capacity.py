@@ -151,11 +151,11 @@ class Capacity:
 
     @property
     def total(self) -> NDArray[np.float64]:
-        """The parts, summed over the open hosts, at this moment."""
+        """The parts, summed over the open hosts, at this moment; another array when they change."""
         for name in self._stale:
             host = self._hosts[name]
             part = self._part(host) if host.open else NOTHING
-            self._total += part - host.part
+            self._total = self._total + (part - host.part)
             host.part = part
         self._stale.clear()
         return self._total
