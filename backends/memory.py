@@ -55,6 +55,7 @@ class MemoryPlant:
     vmotion: VMotion = DEFAULT_VMOTION
     migrations: Migrations = field(init=False)
     _fixed_s: dict[Verb, float] = field(init=False)
+    _command_s: dict[HostCommand, float] = field(init=False)
     _moving: dict[int, _Run] = field(default_factory=dict)
     _on_host: dict[str, dict[int, _Run]] = field(default_factory=dict)
     _losses: dict[str, int] = field(default_factory=dict)
@@ -73,6 +74,10 @@ class MemoryPlant:
             Verb.MIGRATE: parameters.migrate_s,
             Verb.RELOCATE: parameters.relocate_s,
             Verb.DESTROY: parameters.destroy_s,
+        }
+        self._command_s = {
+            HostCommand.ENTER_MAINTENANCE: parameters.enter_maintenance_s,
+            HostCommand.EXIT_MAINTENANCE: parameters.exit_maintenance_s,
         }
 
     def start(self, task: Task, ended: TaskEnded) -> None:
@@ -118,11 +123,7 @@ class MemoryPlant:
             self._abort(host)
         elif command is HostCommand.ADD:
             self.migrations.forget(host)
-        duration_s = {
-            HostCommand.ENTER_MAINTENANCE: self.durations.enter_maintenance_s,
-            HostCommand.EXIT_MAINTENANCE: self.durations.exit_maintenance_s,
-        }.get(command, 0.0)
-
+        duration_s = self._command_s.get(command, 0.0)
         losses = self._losses.get(host, 0)
 
         def over(_: object = None) -> None:

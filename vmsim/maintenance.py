@@ -10,7 +10,7 @@ looked at again.
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
-from vmsim.actions import Cause, Fault, Verb
+from vmsim.actions import MIGRATE, Cause, Fault, Verb
 from vmsim.cluster import ClusterPolicy, idle
 from vmsim.evacuation import Disposition, Order, disposition, in_order, restart_host
 from vmsim.fleet import Fleet, Guest
@@ -127,11 +127,11 @@ class Maintenance:
             return
         self._note_ended(row, drain)
         there = self._in_order(row)
-        free = drain.at_once - [guest.busy for guest in there].count(Verb.MIGRATE)
+        free = drain.at_once - len([1 for guest in there if guest.busy is MIGRATE])
         in_line, paused = drain.in_line, drain.paused
         for guest in there:
-            waits = guest.key in paused or (free <= 0 and guest.key in in_line)
-            if waits or guest.busy is not None or guest.row != row:
+            stays = guest.busy is not None or guest.row != row or guest.key in paused
+            if stays or (free <= 0 and guest.key in in_line):
                 continue
             blocker = self._leave(drain, guest, may_migrate=free > 0)
             begun = self._fleet.observe(guest.key).busy
@@ -139,7 +139,7 @@ class Maintenance:
                 blockers[guest.key] = blocker
             elif begun is None:
                 in_line.add(guest.key)
-            elif begun is Verb.MIGRATE:
+            elif begun is MIGRATE:
                 free -= 1
         self._note_blockers(row, drain, blockers)
         self._enter_when_empty(row, drain)
