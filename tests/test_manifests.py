@@ -8,7 +8,7 @@ import pytest
 from vmsim.documents import load, read
 from vmsim.kinds import KINDS, kinds, resolve, spec_versions
 from vmsim.manifests import Manifest, parse, to_class, to_vm
-from vmsim.objects import Condition, PowerState, VirtualMachine, VMSpec, VMStatus
+from vmsim.objects import Condition, Conditions, PowerState, VirtualMachine, VMSpec, VMStatus
 from vmsim.problems import BadInput
 from vmsim.rendering import timestamp, to_raw, told_hardware
 
@@ -435,7 +435,7 @@ def running(power_state: str = "PoweredOn") -> VirtualMachine:
     status = VMStatus(
         phase="Created", power_state=power_state, host="esx-1", zone="z1", ip="10.0.0.1",
         unique_id="vm-258", class_name="large",
-        conditions={condition.type: condition for condition in conditions},
+        conditions=Conditions({condition.type: condition for condition in conditions}),
         since_s={"VirtualMachineTools": 61.5, "Ready": 60.0},
     )  # fmt: skip
     spec = VMSpec("small", "photon", "iscsi", PowerState.ON, "TrySoft", policies=("p",))

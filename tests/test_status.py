@@ -8,7 +8,15 @@ from msgspec.structs import replace as replace_fields
 from vmsim.actions import Fault, Observed, Verb
 from vmsim.editions import EDITION_2023_03, EDITION_2026_08
 from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED
-from vmsim.objects import Condition, Hardware, PowerState, VirtualMachine, VMSpec, VMStatus
+from vmsim.objects import (
+    Condition,
+    Conditions,
+    Hardware,
+    PowerState,
+    VirtualMachine,
+    VMSpec,
+    VMStatus,
+)
 from vmsim.status import (
     CREATED,
     PLACEMENT_READY,
@@ -90,7 +98,7 @@ def test_vm_whose_creation_failed_is_not_created() -> None:
 
 def test_placement_becomes_ready_once_it_was_not() -> None:
     before = Condition(PLACEMENT_READY, "False", "NotReady")
-    waited = vm(status=VMStatus(conditions={PLACEMENT_READY: before}))
+    waited = vm(status=VMStatus(conditions=Conditions({PLACEMENT_READY: before})))
     found = report(waited, THERE, (), None, HEAD)
     assert conditions(found)[PLACEMENT_READY] == ("True", "True", "")
 
@@ -140,15 +148,17 @@ def test_message_about_maintenance_names_no_host() -> None:
 def test_status_is_renewed_where_it_differs_and_that_is_told() -> None:
     made, lost = Condition(CREATED, "True"), Condition(POWER_SYNCED, "False", "NotSynced", "off")
     old = VMStatus("Created", "PoweredOn", "esx-1", "z1", "10.0.0.1", unique_id="vm-1")
-    assert renew(old, replace_fields(old, conditions={CREATED: made}), 1.0) == {
+    assert renew(old, replace_fields(old, conditions=Conditions({CREATED: made})), 1.0) == {
         "conditions": {CREATED: ["True", "", ""]}
     }
-    new = VMStatus("Creating", "PoweredOff", "esx-2", "z2", "", conditions={POWER_SYNCED: lost})
+    new = VMStatus(
+        "Creating", "PoweredOff", "esx-2", "z2", "", conditions=Conditions({POWER_SYNCED: lost})
+    )
     assert renew(old, new, 2.0) == {
         "phase": "Creating", "power_state": "PoweredOff", "host": "esx-2", "zone": "z2", "ip": "",
         "conditions": {POWER_SYNCED: ["False", "NotSynced", "off"]},
     }  # fmt: skip
-    kept = {CREATED: made, POWER_SYNCED: lost}
+    kept = Conditions({CREATED: made, POWER_SYNCED: lost})
     since_s = {CREATED: 1.0, POWER_SYNCED: 2.0}
     words = ("Creating", "PoweredOff", "esx-2", "z2", "", "", "vm-1")
     assert old == VMStatus(*words, conditions=kept, since_s=since_s)
@@ -156,10 +166,10 @@ def test_status_is_renewed_where_it_differs_and_that_is_told() -> None:
 
 
 def test_condition_is_as_old_as_its_status() -> None:
-    status = VMStatus(conditions={CREATED: Condition(CREATED, "False", "Error")})
+    status = VMStatus(conditions=Conditions({CREATED: Condition(CREATED, "False", "Error")}))
     status.since_s = {CREATED: 1.0}
     for now_s, word, reason, since_s in ((2.0, "False", "Other", 1.0), (3.0, "True", "True", 3.0)):
-        new = VMStatus(conditions={CREATED: Condition(CREATED, word, reason)})
+        new = VMStatus(conditions=Conditions({CREATED: Condition(CREATED, word, reason)}))
         assert renew(status, new, now_s) == {"conditions": {CREATED: [word, reason, ""]}}
         assert status.since_s == {CREATED: since_s}
 

@@ -17,7 +17,7 @@ from vmsim.apiserver import ApiServer
 from vmsim.editions import Edition
 from vmsim.kube import Change
 from vmsim.manifests import Manifest, to_vm
-from vmsim.objects import FIRST_BOOT, ZONE_LABEL, Condition, VirtualMachine, VMStatus
+from vmsim.objects import FIRST_BOOT, ZONE_LABEL, Condition, Conditions, VirtualMachine, VMStatus
 from vmsim.rendering import to_raw, told_hardware
 from vmsim.trace import Record, Trace
 
@@ -237,15 +237,17 @@ class Mirror:
         """The status that was written before a restart."""
         given = raw.get("status") or {}
         network, said = given.get("network") or {}, given.get("conditions") or ()
-        conditions = {
-            item["type"]: Condition(
-                item["type"],
-                item["status"],
-                item.get("reason", ""),
-                item.get("message", ""),
-            )
-            for item in said
-        }
+        conditions = Conditions(
+            {
+                item["type"]: Condition(
+                    item["type"],
+                    item["status"],
+                    item.get("reason", ""),
+                    item.get("message", ""),
+                )
+                for item in said
+            }
+        )
         times = {item["type"]: item.get("lastTransitionTime", "") for item in said}
         return VMStatus(
             phase=given.get("phase") or "",

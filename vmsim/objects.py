@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from vmsim.structs import EMPTY as EMPTY
 from vmsim.structs import Condition as Condition
+from vmsim.structs import Conditions as Conditions
 from vmsim.structs import VMStatus as VMStatus
 
 

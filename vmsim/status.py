@@ -14,6 +14,7 @@ from vmsim.objects import (
     ON,
     PAUSED_LABEL,
     Condition,
+    Conditions,
     Hardware,
     PowerState,
     VirtualMachine,
@@ -48,7 +49,7 @@ def report(
         powers = (vm.spec.power_state or ON, seen.power) if seen.exists else None
         found = _conditions(prerequisites, powers, placed, failure)
         if PAUSED_LABEL in vm.labels or RECONCILE_READY in vm.status.conditions:
-            found = {**found, **_reconcile_ready(vm)}
+            found = Conditions({**found, **_reconcile_ready(vm)})
         status = VMStatus(conditions=found)
     if seen.exists:
         status.power_state = edition.power_words[seen.power]
@@ -83,9 +84,10 @@ def renew(status: VMStatus, new: VMStatus, now_s: float) -> dict[str, Any]:
     if new.ip != status.ip:
         status.ip = said["ip"] = new.ip
     if new.conditions is not status.conditions:
-        words = _renew_conditions(status, new.conditions, now_s)
+        words, turned, status.conditions = _renewed(status.conditions, new.conditions)
         if words:
             said["conditions"] = words
+            status.since_s = {**status.since_s, **dict.fromkeys(turned, now_s)}
     return said
 
 
@@ -106,22 +108,24 @@ def _told(hardware: Hardware) -> Mapping[str, int]:
     return {name: getattr(hardware, name) for name in REPORTED}
 
 
-def _renew_conditions(
-    status: VMStatus, found: Mapping[str, Condition], now_s: float
-) -> dict[str, list[str]]:
-    """As `renew`; a condition of which `found` does not speak stays."""
-    kept, words, turned = status.conditions, {}, {}
+@lru_cache(maxsize=1024)
+def _renewed(
+    kept: Conditions, found: Conditions
+) -> tuple[Mapping[str, list[str]], list[str], Conditions]:
+    """What `found` says anew, in words; whose status turned; and all that holds from now on.
+
+    A condition of which `found` does not speak stays. VMs that go from one situation to another
+    share the answer.
+    """
+    words, turned = {}, []
     for kind, one in found.items():
         before = kept.get(kind)
-        if one is before or one == before:
+        if one == before:
             continue
         words[kind] = [one.status, one.reason, one.message]
         if before is None or one.status != before.status:
-            turned[kind] = now_s
-    if turned:
-        status.since_s = {**status.since_s, **turned}
-    status.conditions = found if kept.keys() <= found.keys() else {**kept, **found}
-    return words
+            turned.append(kind)
+    return words, turned, found if kept.keys() <= found.keys() else Conditions({**kept, **found})
 
 
 def _phase(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> str:
@@ -138,7 +142,7 @@ def _conditions(
     powers: tuple[PowerState, PowerState] | None,
     placed: bool,
     failure: Fault | None,
-) -> Mapping[str, Condition]:
+) -> Conditions:
     """The conditions of 2026-08; a True one has the reason "True". VMs in one situation share them.
 
     `powers` are the wanted and the seen power state, None: there is no VM. `placed`: the VM once
@@ -158,8 +162,8 @@ def _conditions(
 
 
 @lru_cache(maxsize=1024)
-def _of(conditions: tuple[Condition, ...]) -> Mapping[str, Condition]:
-    return {condition.type: condition for condition in conditions}
+def _of(conditions: tuple[Condition, ...]) -> Conditions:
+    return Conditions({condition.type: condition for condition in conditions})
 
 
 def power_synced(wanted: PowerState, seen: PowerState, failure: Fault | None) -> Condition:

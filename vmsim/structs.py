@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 
-class Condition(msgspec.Struct, frozen=True, gc=False):
+class Condition(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A Kubernetes condition, without the time of its last change."""
 
     type: str
@@ -21,7 +21,18 @@ class Condition(msgspec.Struct, frozen=True, gc=False):
     message: str = ""
 
 
+class Conditions(dict[str, Condition]):
+    """What is said of a VM, by the type of condition; VMs of which the same is said share it.
+
+    It is never changed, only replaced, so it can be known by its identity.
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+UNSAID = Conditions()
 
 
 class VMStatus(msgspec.Struct, gc=False):
@@ -29,8 +40,8 @@ class VMStatus(msgspec.Struct, gc=False):
 
     `class_name` is the class in force (T-08), which may not be the one that is wanted, and
     `hardware` what it gives the VM (T-12), by fields of `Hardware`.
-    `since_s` has the simulated second of each condition's last change of status. VMs share their
-    conditions: neither mapping is ever changed, only replaced.
+    `since_s` has the simulated second of each condition's last change of status; it is never
+    changed either, only replaced.
     """
 
     phase: str = ""
@@ -42,7 +53,7 @@ class VMStatus(msgspec.Struct, gc=False):
     unique_id: str = ""
     class_name: str = ""
     hardware: Mapping[str, int] = EMPTY
-    conditions: Mapping[str, Condition] = EMPTY
+    conditions: Conditions = UNSAID
     since_s: Mapping[str, float] = EMPTY
 
 

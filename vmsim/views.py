@@ -14,7 +14,7 @@ from vmsim.expectations import clock
 from vmsim.fold import HostPicture, Picture, VMPicture
 from vmsim.kinds import Column, Kind
 from vmsim.manifests import Manifest, to_vm
-from vmsim.objects import Condition
+from vmsim.objects import Condition, Conditions
 from vmsim.problems import BadInput, Problem
 from vmsim.rendering import EPOCH, timestamp, to_raw
 from vmsim.trace import read
@@ -89,7 +89,7 @@ def virtual_machine(picture: VMPicture, edition: Edition) -> dict[str, Any]:
     for field, value in picture.status.items():
         setattr(status, field, value)
     said = picture.conditions.items()
-    status.conditions = {kind: Condition(kind, *words) for kind, words in said}
+    status.conditions = Conditions({kind: Condition(kind, *words) for kind, words in said})
     status.since_s = dict.fromkeys(picture.conditions, picture.since_s)
     return to_raw(vm, edition.name)
 

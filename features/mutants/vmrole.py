@@ -288,9 +288,9 @@ TELLING = (
         "The condition says that the class is missing also when it is there.",
         ("S-03", "T-14"),
         edit(
-            f"{STATUS}:_renew_conditions",
-            "found if kept.keys() <= found.keys() else {**kept, **found}",
-            "{**found, **{kind: kept[kind] for kind in turned if kind in kept}}",
+            f"{STATUS}:_renewed",
+            "found if kept.keys() <= found.keys() else Conditions({**kept, **found})",
+            "Conditions({**found, **{kind: kept[kind] for kind in turned if kind in kept}})",
         ),
     ),
     Mutant(
