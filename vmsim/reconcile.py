@@ -73,7 +73,7 @@ WAIT_FOR_IP: Final = Step(Next.WAIT_FOR_IP, "the guest has no address yet")
 
 
 def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition) -> Step:
-    """The next step for `vm`; `unmet` tells whether something its creation needs is missing."""
+    """The next step for `vm`; `unmet`: something that it needs to be made or resized is missing."""
     if vm.deleting:
         return _next_of_deletion(vm, seen)
     if (vm.annotations or PAUSED_LABEL in vm.labels) and _is_paused(vm):
