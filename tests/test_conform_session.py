@@ -50,6 +50,13 @@ class Answers(Target):
         raise type(self).error
 
 
+def test_a_password_in_the_address_of_a_vcenter_is_not_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GOVC_URL", "root:s3cret@127.0.0.1:1")
+    assert targets.target("vsphere").implementation["url"] == "https://127.0.0.1:1/sdk"
+
+
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from backends import opened
+from backends.vsphere_endpoint import Endpoint
 from features.clauses import CAPABILITIES, EDITIONS, PLAYED
 from features.target import Target
 from vmsim import __version__
@@ -150,7 +151,7 @@ def _ours(name: str) -> Descriptor:
 
 
 def _vsphere() -> Descriptor:
-    where = os.environ.get("GOVC_URL", "")
+    where = Endpoint.from_environment(os.environ).url  # GOVC_URL may hold a password
     implementation = {"organization": "", "project": "vCenter", "version": "", "url": where}
     return Descriptor(
         "vsphere",
