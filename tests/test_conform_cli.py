@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -171,6 +172,24 @@ def test_the_page_needs_nothing_else_and_names_what_it_shows(hostile: Path) -> N
     assert 'data-target="a-target-with-a-long-name"' in text and "@media print" in text
     assert "✗ fail" in text and "- not supported" in text
     assert _run("verify", str(hostile))[0] == 0
+
+
+def test_the_page_says_which_target_a_reason_is_of(hostile: Path) -> None:
+    text = (hostile / "report.html").read_text(encoding="utf-8")
+    assert '<span class="why">a-target-with-a-long-name: 4 of 4 cases; updates.' in text
+    found = read((hostile / "report.json").read_bytes())
+    for target in found.targets:
+        for clause in target.clauses:
+            clause.reason = "the same"
+    assert '<span class="why">the same</span>' in page.html(found)
+
+
+def test_the_links_of_the_page_lead_somewhere(hostile: Path) -> None:
+    text = (hostile / "report.html").read_text(encoding="utf-8")
+    places = set(re.findall(r'id="([^"]+)"', text))
+    assert set(re.findall(r'href="#([^"]+)"', text)) == places & {"S-12", "S-22"} != set()
+    for file in re.findall(r'href="([^#"]+)"', text):
+        assert (hostile / file).is_file()
 
 
 MEASURE = (

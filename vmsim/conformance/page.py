@@ -85,13 +85,20 @@ def _matrix(report: Report) -> Iterator[str]:
         yield f'<tr><th scope="row" id="{escape(id)}">{escape(id)}</th><td>{escape(level)}</td>'
         for name, verdict in zip(names, verdicts, strict=True):
             yield f'<td data-target="{escape(name)}">{_verdict(verdict)}</td>'
-        why = "".join(_why(reason) for reason in dict.fromkeys(reasons))
+        why = "".join(_why(line) for line in _told(names, reasons))
         yield f'<td class="says">{escape(text)}{why}</td></tr>'
     yield "</tbody></table></section>"
 
 
-def _why(reason: str) -> str:
-    return f'<span class="why">{escape(_short(reason))}</span>' if reason else ""
+def _told(names: list[str], reasons: list[str]) -> Iterator[str]:
+    """Each reason once, with the targets that it is of unless it is of all."""
+    for reason in filter(None, dict.fromkeys(reasons)):
+        of = [name for name, own in zip(names, reasons, strict=True) if own == reason]
+        yield _short(reason) if of == names else f"{', '.join(of)}: {_short(reason)}"
+
+
+def _why(line: str) -> str:
+    return f'<span class="why">{escape(line)}</span>'
 
 
 def _short(text: str) -> str:
@@ -108,16 +115,21 @@ def _cases(target: TargetReport, report: Report) -> Iterator[str]:
     yield f"<h2>Cases on {escape(target.name)}</h2>"
     if target.stopped:
         yield f'<p class="incomplete"><strong>Stopped</strong>: {escape(target.stopped)}</p>'
+    shown = {clause.id for clause in target.clauses}
     order = sorted(target.cases, key=lambda case: case.verdict == Verdict.PASS)
     for case in order:
         took_s = report.run.cases.get(f"{target.name}/{case.id}", 0.0)
-        yield from _case(case, took_s)
+        yield from _case(case, took_s, shown)
     yield "</section>"
 
 
-def _case(case: CaseReport, took_s: float) -> Iterator[str]:
+def _case(case: CaseReport, took_s: float, shown: set[str]) -> Iterator[str]:
+    """One case; its clauses are links where the matrix has them."""
     opened = " open" if case.verdict == Verdict.FAIL else ""
-    clauses = ", ".join(f'<a href="#{escape(id)}">{escape(id)}</a>' for id in case.clauses)
+    clauses = ", ".join(
+        f'<a href="#{escape(id)}">{escape(id)}</a>' if id in shown else escape(id)
+        for id in case.clauses
+    )
     yield f"<details{opened}><summary>{_verdict(case.verdict)} {escape(case.id)}</summary>"
     yield f"<dl><dt>clauses</dt><dd>{clauses}</dd>"
     if case.reason:
