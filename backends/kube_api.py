@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 import urllib3
+import yaml
 from kubernetes import client, config
 
 from vmsim.kube import Change, Denial
@@ -32,6 +33,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 5.0
 ATTEMPTS = 8
 MOST_WARNINGS = 100
 RETRIED = (429, 500, 502, 503, 504)
+UNUSABLE = (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError)
+"""What the client raises for a kubeconfig that is none."""
 CONFLICT, GONE, UNAUTHORIZED = 409, 410, 401
 TROUBLE = 4
 APPLY = "application/apply-patch+yaml"
@@ -218,7 +221,7 @@ class KubeApi:
         try:
             load: Any = config.load_kube_config
             load(*self._named, settings, persist_config=False)
-        except (config.ConfigException, OSError, ValueError) as error:
+        except UNUSABLE as error:
             raise Unreachable(f"the kubeconfig cannot be used: {error}") from None
         settings.connection_pool_maxsize = 64
         settings.retries = False

@@ -167,6 +167,47 @@ def test_context_that_does_not_exist_is_wrong_usage(stub: object, tmp_path: Path
     assert code == 2 and "the kubeconfig cannot be used" in text
 
 
+ODD = "{current-context: a, contexts: 5, clusters: 5, users: 5}"
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[1]", "a: b", ODD, "\0"])
+def test_kubeconfig_that_is_none_is_wrong_usage(
+    stub: object, tmp_path: Path, content: str | None
+) -> None:
+    file = tmp_path / "mine"
+    if content is not None:
+        file.write_text(content)
+    code, text = _conform(tmp_path, "--kubeconfig", str(file))
+    assert (code, "--kubeconfig: the kubeconfig cannot be used" in text) == (2, True), text
+
+
+def test_address_of_vsphere_that_is_none_is_wrong_usage(
+    stub: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOVC_URL", "")
+    code, text = _conform(tmp_path, "--vsphere", "ftp://vcenter")
+    assert code == 2 and "GOVC_URL: scheme 'ftp' is neither http nor https" in text
+
+
+def test_vsphere_that_does_not_answer_leaves_a_report(
+    stub: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOVC_URL", "")
+    code, text = _conform(tmp_path, "--vsphere", "https://127.0.0.1:1")
+    assert code == 4 and "https://127.0.0.1:1/sdk cannot be reached" in text
+    assert _report(tmp_path)["complete"] is False
+    assert verify(tmp_path / "out") == []
+
+
+def test_what_a_killed_run_left_and_cannot_be_listed_is_never_passed_over(
+    routes: dict[str, Answer], stub: object, tmp_path: Path
+) -> None:
+    routes["/api/v1/namespaces"] = (200, "<html>")
+    for words in ((), ("--clean",)):
+        code, text = _conform(tmp_path, *words)
+        assert code == 4 and "left cannot be taken away" in text
+
+
 def test_contexts_of_the_same_cluster_are_wrong_usage(stub: object, tmp_path: Path) -> None:
     code, text = _conform(tmp_path, "--context", "a", "--context", "b")
     assert code == 2 and "b and a are one cluster" in text
