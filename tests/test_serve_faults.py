@@ -1,8 +1,10 @@
 """What goes wrong between `vmsim serve` and its API server: nothing is lost, nothing spins."""
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from backends import kube_api
 from backends.kube_api import KubeApi
 from backends.kube_process import KubeProcess
+from features.kube.clocks import StepTime
 from tests.proxy import Mishap, Proxy
 from tests.serving import Served
 from tests.test_serve import apply, is_on, scenario
@@ -48,14 +51,14 @@ class Lab:
         return self.proxy.count("", since_s)
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("faults")
+@contextmanager
+def lab_at(folder: Path, speed: str) -> Iterator[Lab]:
+    """A lab in the folder, for as long as the block lasts."""
     with KubeProcess(folder / "cluster") as cluster, KubeApi(cluster.kubeconfig) as upstream:
         proxy = Proxy(upstream)
         proxy.token = "first"
         kubeconfig = proxy.kubeconfig(folder / "proxied", "first")
-        words = ("--speed", "60", "--kubeconfig", str(kubeconfig))
+        words = ("--speed", speed, "--kubeconfig", str(kubeconfig))
         served = Served(scenario(folder, "2026-08"), folder, *words)
         served.kubeconfig = cluster.kubeconfig
         try:
@@ -63,6 +66,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
                 yield Lab(served, proxy)
         finally:
             proxy.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with lab_at(tmp_path_factory.mktemp("faults"), "60") as there:
+        yield there
 
 
 @pytest.fixture(autouse=True)
@@ -202,3 +211,27 @@ def test_kind_that_is_removed_and_put_back(lab: Lab) -> None:
     lab.served.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=30s")
     time.sleep(3.0)
     lab.recovery_s("kind removed and put back", lambda: None, "first")
+
+
+def test_clock_that_stands_still_is_moved_in_time_whatever_fails(tmp_path: Path) -> None:
+    patterns = [STATUS, rf"^PATCH .*/{VMS}/", "^PATCH .*/nodes", "^POST .*/events", WATCH,
+                "^PATCH .*/configmaps", ""]  # fmt: skip
+    chance = random.Random(1)
+    with lab_at(tmp_path, "0") as lab, lab.served.api as api:
+        clock = StepTime(api)
+        for number in range(12):
+            for _ in range(chance.randrange(4)):
+                status, times = chance.choice([0, 429, 500, 503, 504]), chance.randrange(1, 4)
+                lab.proxy.mishaps.append(Mishap(chance.choice(patterns), status, times))
+            if chance.random() < 0.3:
+                lab.proxy.cut()
+            apply(lab.served, f"vm-{number}")
+            if number >= 3:
+                words = ("vm", f"vm-{number - 3}", "-n", "demo", "--wait=false")
+                lab.served.kubectl("delete", *words)
+            began_s = time.monotonic()
+            clock.wait(600, ("VirtualMachine",))
+            assert time.monotonic() - began_s < 15
+            lab.proxy.mishaps = [each for each in lab.proxy.mishaps if each.met < each.times]
+        assert all(is_on(lab.served, f"vm-{number}") for number in range(9, 12))
+        assert len(lab.served.json("vm", "-n", "demo")["items"]) == 3

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from vmsim.kube import Change, Kube
+from vmsim.kube import Change, Denial, Kube
+from vmsim.problems import Unreachable
 from vmsim.serving import Supervisor
 from vmsim.stepping import CONFIG_MAPS, NAME, Steps
 
@@ -18,11 +19,14 @@ class Clock:
 
     def __init__(self) -> None:
         self.now_s = 0.0
+        self.mishaps: list[Exception] = []
 
     def do(self, work: Any) -> None:
         work()
 
     def step(self, until_s: float, whole: bool, touched: list[str]) -> float:
+        if self.mishaps:
+            raise self.mishaps.pop()
         self.now_s = until_s if whole else min(until_s, self.now_s + 10.0)
         return self.now_s
 
@@ -55,9 +59,14 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server(clock: Clock) -> Iterator[Server]:
     there = Server()
-    with Steps(cast(Kube, there), cast(Supervisor, Clock())):
+    with Steps(cast(Kube, there), cast(Supervisor, clock)):
         yield there
         there._put({})
 
@@ -73,6 +82,17 @@ def test_clock_is_moved_once_for_a_question_that_is_asked_again(server: Server) 
     server.ask(asked("2"))
     assert server.answers.get(timeout=5) == {"id": "2", "now": 20.0}
     assert server.answers.empty()
+
+
+@pytest.mark.parametrize("mishap", [Unreachable("no answer"), Denial(403, "", "no right")])
+def test_clock_that_could_not_be_moved_is_moved_when_it_is_asked_again(
+    server: Server, clock: Clock, mishap: Exception
+) -> None:
+    clock.mishaps.append(mishap)
+    server.ask(asked("1"))
+    assert server.answers.get(timeout=5) == {"id": "", "error": str(mishap)}
+    server.ask(asked("1", attempt=1))
+    assert server.answers.get(timeout=5) == {"id": "1", "now": 10.0}
 
 
 @pytest.mark.parametrize("words", ["no JSON", "[]", '{"id": "1"}'])

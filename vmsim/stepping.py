@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from vmsim.kube import Kube
+from vmsim.kube import Denial, Kube
 from vmsim.outbox import Outbox
+from vmsim.problems import Unreachable
 from vmsim.serving import Supervisor, say
 
 CONFIG_MAPS = "/api/v1/namespaces/kube-system/configmaps"
@@ -73,6 +74,9 @@ class Steps:
                 self._said = {"id": ask["id"], "now": step(list(ask["touched"]))}
         except (ValueError, TypeError, KeyError) as error:
             self._said = {"id": "", "error": repr(error)}
+        except (Denial, Unreachable) as error:
+            self._said = {"id": "", "error": str(error)}
+            say(f"the clock is not moved, which is done when it is asked again: {error}")
         body = {"data": {"said": json.dumps(self._said)}}
         job = partial(self._kube.patch, f"{CONFIG_MAPS}/{NAME}", body)
         self._outbox.put(NAME, job, _refused)
