@@ -76,7 +76,7 @@ def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition)
     """The next step for `vm`; `unmet`: something that it needs to be made or resized is missing."""
     if vm.deleting:
         return _next_of_deletion(vm, seen)
-    if (vm.annotations or PAUSED_LABEL in vm.labels) and _is_paused(vm):
+    if not PAUSED.isdisjoint(vm.annotations) or (PAUSED_LABEL in vm.labels and vm.paused_by):
         return PAUSE
     if not vm.finalizer:
         return ADD_FINALIZER
@@ -90,10 +90,6 @@ def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition)
         make = RESIZE if seen.exists else CREATE  # RZ-01: a VM that runs or sleeps is left alone
         return UNMET if unmet else make
     return _next_of_power(vm, seen)
-
-
-def _is_paused(vm: VirtualMachine) -> bool:
-    return bool(vm.paused_by) or not PAUSED.isdisjoint(vm.annotations)
 
 
 def _next_of_deletion(vm: VirtualMachine, seen: Observed) -> Step:

@@ -14,7 +14,7 @@ PAUSED = (
         "pause-by-label-ignored",
         "A label of an administrator does not pause the work on a VM.",
         ("P-22",),
-        edit(f"{STEP}:_is_paused", "bool(vm.paused_by) or ", ""),
+        edit(f"{STEP}:next_step", "PAUSED_LABEL in vm.labels and vm.paused_by", "False"),
     ),
     Mutant(
         "pause-of-admin-only",
