@@ -67,6 +67,7 @@ def test_a_failure_is_told_with_how_to_see_it_again(
         (("verify", "nowhere"), "nowhere"),
         (("diff", "nowhere", "nowhere"), "nowhere"),
         (("replay", "nothing"), "there is no 'nothing'"),
+        (("--clean", "--target", "memry"), "did you mean memory?"),
         (("--frobnicate",), "frobnicate"),
     ],
 )
@@ -98,6 +99,27 @@ def test_listing_judges_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     code, text = _run("list", "--only", "S-22")
     assert code == 0 and "S-22" in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_removed_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def called(name: str, *found: str) -> list[str]:
+        calls.append(name)
+        return list(found)
+
+    about = descriptor(
+        check=lambda: called("check"),
+        clean=lambda: called("clean", "VM db", "VM web"),
+        end=lambda: called("end"),
+    )
+    monkeypatch.setattr(targets, "target", lambda name: about)
+    monkeypatch.chdir(tmp_path)
+    assert _run("--clean") == (0, "memory: removed VM db\nmemory: removed VM web\n")
+    assert calls == ["check", "clean", "end"]
     assert list(tmp_path.iterdir()) == []
 
 

@@ -114,8 +114,11 @@ def _clean(names: list[str]) -> None:
     from vmsim.conformance import targets
 
     for about in map(targets.target, names):
-        about.check()
-        found = about.clean()
+        try:
+            about.check()
+            found = about.clean()
+        finally:
+            about.end()
         print("\n".join(f"{about.name}: removed {what}" for what in found or ["nothing"]))
 
 
