@@ -117,16 +117,18 @@ def in_the_middle(folder: Path, *more: str) -> subprocess.Popen[bytes]:
 def killed(folder: Path, served: Path) -> list[str]:
     """What a run leaves that is killed while a case of it has a VM."""
     running = in_the_middle(folder)
-    while True:
-        running.send_signal(signal.SIGSTOP)
-        found = left(served)
-        if any(name.startswith("VirtualMachine ") for name in found):
-            break
-        running.send_signal(signal.SIGCONT)
-        time.sleep(0.05)
-    running.kill()
-    running.communicate()
-    return found
+    try:
+        while True:
+            running.send_signal(signal.SIGSTOP)
+            found = left(served)
+            if any(name.startswith("VirtualMachine ") for name in found):
+                return found
+            assert running.poll() is None, "it ended before it was killed"
+            running.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
+    finally:
+        running.kill()
+        running.communicate()
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next(served: Path, tmp_path: Path) -> None:
