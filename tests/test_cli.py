@@ -88,6 +88,15 @@ def test_defect_ends_with_5_and_no_traceback(monkeypatch: pytest.MonkeyPatch) ->
     assert "Traceback" not in done.output
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is full")
+def test_full_disk_is_told_and_no_defect() -> None:
+    done = vmsim("run", "gpu-stranded", "--trace", "/dev/full")
+
+    assert done.exit_code == 2
+    assert "No space left on device" in done.output
+    assert "defect" not in done.output
+
+
 def test_interrupt_ends_with_130_and_names_the_trace(tmp_path: Path) -> None:
     trace = tmp_path / "trace.jsonl"
     process = subprocess.Popen(

@@ -431,4 +431,4 @@ def test_interrupt_gives_the_partial_answer_and_the_command(tmp_path: Path) -> N
     assert process.returncode == 130
     assert "of 12000 runs in" in out
     assert "the same command goes on from there" in err
-    assert "--replications 2000" in err
+    assert f"--replications 2000 --engine serial --out {tmp_path}" in err

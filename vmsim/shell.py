@@ -5,6 +5,7 @@ expectation failed, 2 bad input or usage, 3 inconclusive, 4 the backend cannot b
 defect of vmsim, 130 interrupted.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import typer
 from vmsim.problems import BadInput, Problem, Unreachable
 from vmsim.quantities import duration_s
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 FAILED, BAD_INPUT, INCONCLUSIVE, UNREACHABLE, DEFECT, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 
@@ -93,11 +95,18 @@ def exit_codes() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("VMSIM_DEBUG"):
             raise
-        _stop(
-            DEFECT,
-            f"error: a defect of vmsim: {type(error).__name__}: {error}",
-            "VMSIM_DEBUG=1 shows where; please report it with the scenario and the seed",
-        )
+        _stop(*_unexpected(error))
+
+
+def _unexpected(error: Exception) -> tuple[int, str, str]:
+    """Exit code and lines for what no place foresaw: a full disk, or a defect."""
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return BAD_INPUT, f"error: cannot write: {error}", "free some space, or write elsewhere"
+    return (
+        DEFECT,
+        f"error: a defect of vmsim: {type(error).__name__}: {error}",
+        "VMSIM_DEBUG=1 shows where; please report it with the scenario and the seed",
+    )
 
 
 def _stop(code: int, *lines: str) -> None:

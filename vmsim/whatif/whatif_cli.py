@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -80,7 +80,7 @@ def whatif(  # noqa: PLR0913 - one parameter per option of the command line
         from vmsim.whatif.working import engine_named
 
         chosen = engine_named(engine, workers, address)
-        session = Session(question, on, chosen, out or state_folder() / "whatif")
+        session = Session(question, on, chosen, out)
         session.run(compare=compare, as_json=as_json, report=report)
 
 
@@ -119,11 +119,12 @@ def _one(question: "Question", number: int, trace: Path | None) -> None:
 class Session:
     """One question that is being answered on a terminal."""
 
-    def __init__(self, question: "Question", on: str, engine: "Engine", folder: Path) -> None:
+    def __init__(self, question: "Question", on: str, engine: "Engine", out: Path | None) -> None:
         self.question = question
         self.on = on
         self.engine = engine
-        self.folder = folder
+        self.out = out
+        self.folder = out or state_folder() / "whatif"
 
     def run(self, *, compare: bool, as_json: bool, report: Path | None = None) -> None:
         """Run, show progress, print; an interrupt prints what is there, and how to go on."""
@@ -181,11 +182,20 @@ class Session:
             words += ["--vary", text]
         if question.seed != 1:
             words += ["--seed", str(question.seed)]
-        if not alone and question.replications:
-            words += ["--replications", str(question.replications)]
-        if not alone and question.precision:
-            words += ["--precision", f"{question.precision:.6g}", "--most", str(question.most)]
-        return shlex.join(words)
+        return shlex.join(words if alone else [*words, *self._how()])
+
+    def _how(self) -> Iterator[str]:
+        """How much is run, where, and where it is kept, as options."""
+        question, engine = self.question, self.engine
+        given: dict[str, object] = {"--replications": question.replications}
+        if question.precision:
+            given |= {"--precision": f"{question.precision:.6g}", "--most": question.most}
+        if engine.name != "auto":
+            given["--engine"] = engine.name
+        given |= {"--workers": engine.workers, "--address": engine.address, "--out": self.out}
+        for option, value in given.items():
+            if value:
+                yield from (option, str(value))
 
     def replay(self, found: "Answer") -> tuple["Found", str] | None:
         """The worst case, and the command that runs it alone."""

@@ -21,7 +21,6 @@ from vmsim.whatif.design import Design, Shard
 from vmsim.whatif.replication import Outcome, ready, replicate, seed_of
 from vmsim.whatif.studies import WARM_UP, arranged
 
-SERIAL_BELOW_RECORDS = 100_000
 AT_MOST_HERE = 2
 ROUNDS = 5
 FOUND_WITHIN, WORKERS_WITHIN = "10s", "60s"
