@@ -366,6 +366,11 @@ def test_reservations_cost_what_the_promise_would_have_given(tmp_path: Path) -> 
     assert found[1].worst_row["reclaim_gib"] == pytest.approx(64 * 600 / ends_s, rel=0.1)
 
 
+def test_variants_that_are_alike_are_told_once(tmp_path: Path) -> None:
+    question = Question(STUDIES["way-back"], shipped("rolling-maintenance"))
+    assert answered(question, tmp_path).headline == "0 with each of the 3 variants"
+
+
 def test_blocking_vms_and_the_constraint_are_named(tmp_path: Path) -> None:
     question = Question(STUDIES["who-blocks"], shipped("eviction-block"), ["host=esx-1"])
 

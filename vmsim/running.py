@@ -5,11 +5,11 @@ time pass in slices (so that progress can be shown and an interrupt is noticed),
 everything whatever happens. What was written by then is on disk.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import simpy
 from simpy.rt import RealtimeEnvironment
@@ -104,11 +104,7 @@ def run(
     Raises `Unreachable` when the backend cannot be had or is lost.
     """
     env = RealtimeEnvironment(factor=1 / how.speed, strict=False) if how.speed else None
-    with opened(how.backend, all_hosts(plan)) as backend:
-        sink = None
-        if how.trace is not None:
-            how.trace.parent.mkdir(parents=True, exist_ok=True)
-            sink = how.trace.open("wb")
+    with opened(how.backend, all_hosts(plan)) as backend, _sink(how.trace) as sink:
         system = System(plan, backend, env or simpy.Environment(), sink)
         try:
             if listener is not None:
@@ -116,6 +112,17 @@ def run(
             return _to_the_end(system, how, backend, passed)
         finally:
             system.trace.close()
+
+
+@contextmanager
+def _sink(path: Path | None) -> Iterator[BinaryIO | None]:
+    """The file for the trace, closed also when the disk is full; None for none."""
+    if path is None:
+        yield None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        yield file
 
 
 def _to_the_end(

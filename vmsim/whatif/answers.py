@@ -121,6 +121,8 @@ def _headline(study: Study, cells: list[Found], wanted: int) -> str:
         if key is min
         else min(sound, key=lambda one: one.figure.value)
     )
+    if best.figure.value == last.figure.value:
+        return f"{shown(study, best.figure)} with each of the {len(sound)} variants"
     return (
         f"from {shown(study, best.figure)} with {label(best.settings)} "
         f"to {shown(study, last.figure)} with {label(last.settings)}"
