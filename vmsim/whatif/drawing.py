@@ -46,8 +46,8 @@ KEYS = {
 }  # fmt: skip
 """What a key does to what is seen: where it begins, and how wide it is, in parts of its width."""
 HELP = (
-    "Figures over time zoom with + and - or with shift and the wheel, move with the arrow keys or "
-    "when dragged, and show all again with 0 or a double click."
+    "<p class=keys>Figures over time zoom with + and - or with shift and the wheel, move with the "
+    "arrow keys or when dragged, and show all again with 0 or a double click.</p>"
 )
 
 SCRIPT = (

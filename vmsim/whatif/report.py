@@ -64,7 +64,7 @@ def html(runs: Sequence[History], sweeps: Sequence[Variants] = ()) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
         f"<body><h1>{title}</h1><main>{''.join(body)}</main>"
-        f"<p class=keys>{HELP}</p>"
+        f"{HELP if any('params' in one.spec for _, one in found) else ''}"
         "<noscript><p>Figures are drawn by a script in this file; without it, the tables "
         f"say the same.</p></noscript>{scripts(found)}</body></html>\n"
     )

@@ -192,8 +192,8 @@ def heat(sweep: Variants) -> Picture:
     means = {key: sum(values) / len(values) for key, values in cells.items()}
     rows = [{"x": x, "y": y, "value": value} for (x, y), value in means.items()]
     axes = {
-        "x": word("x", across, sort=None, axis={"labelAngle": 0}),
-        "y": word("y", down, sort=None),
+        "x": word("x", sweep.short(across), sort=None, axis={"labelAngle": 0}),
+        "y": word("y", sweep.short(down), sort=None),
         "tooltip": [word("x", across), word("y", down),
                     quantity("value", _titled(sweep.metric), format=".5~g")],
     }  # fmt: skip
