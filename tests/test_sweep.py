@@ -1,5 +1,6 @@
 """Sweeps that are killed, raced, spoiled or spread over engines give the same result."""
 
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from backends import opened
@@ -23,7 +25,8 @@ from vmsim.cli import app
 from vmsim.kube import Denial
 from vmsim.loading import load
 from vmsim.problems import BadInput, Unreachable
-from vmsim.whatif import dataset, design, rendering, store, working
+from vmsim.whatif import dataset, design, rendering, store, whatif_cli, working
+from vmsim.whatif.answers import Answer
 from vmsim.whatif.design import Cell, Design, suite
 from vmsim.whatif.statistics import mean
 from vmsim.whatif.summary import summary
@@ -419,6 +422,25 @@ def test_bad_options_end_with_code_2(words: list[str], message: str, tmp_path: P
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_progress_takes_little_of_the_time(monkeypatch: Any) -> None:
+    """It is asked for each second; when it takes half a second, every ten."""
+    now_s, asked_s = [0.0], []
+
+    def answer(takes_s: float) -> Answer:
+        asked_s.append(now_s[0])
+        now_s[0] += takes_s
+        return Answer([], "", 0, 0)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
+    bar = whatif_cli._Bar(Console(file=io.StringIO(), force_terminal=True))
+    for takes_s in (0.0, 0.5):
+        for second in range(1, 25):
+            now_s[0] = 100 * (takes_s > 0) + second
+            bar.told(1, 9, lambda takes_s=takes_s: answer(takes_s))
+
+    assert asked_s == [*range(1, 25), 101, 111, 121]
 
 
 def test_interrupt_gives_the_partial_answer_and_the_command(tmp_path: Path) -> None:

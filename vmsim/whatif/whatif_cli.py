@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from vmsim.whatif.design import Design
     from vmsim.whatif.working import Engine
 
-TELL_EVERY_S = 1.0
+TELL_EVERY_S, TELL_SELDOM = 1.0, 20.0
+"""The progress is worked out so often, and takes at most a twentieth of the time."""
 
 Study = Annotated[str | None, typer.Argument(help="One of `vmsim whatif --list`.")]
 On = Annotated[str, typer.Option("--on", help="Scenario file, or the name of a shipped one.")]
@@ -250,6 +251,8 @@ class _Bar:
         """Show how far it is."""
         if self._progress.disable or time.monotonic() < self._next_s:
             return
-        self._next_s = time.monotonic() + TELL_EVERY_S
+        begun_s = time.monotonic()
         width = f"± {answer().widest:.1%}" if count else ""
+        took_s = time.monotonic() - begun_s
+        self._next_s = begun_s + max(TELL_EVERY_S, TELL_SELDOM * took_s)
         self._progress.update(self._task, completed=count, total=total, width=width)
