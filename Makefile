@@ -8,7 +8,7 @@ BELOW   ?= memory
 LAB      = $(if $(filter kubernetes,$(BACKEND)),$(BIN)/python -m features.kube.lab --backend $(BELOW))
 
 .PHONY: setup run test test-kube test-slow check features conform conform-wheel scenarios vcsim kube
-.PHONY: mutants lint render validate bench lock clean
+.PHONY: compiled mutants lint render validate bench lock clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml requirements.lock
@@ -23,6 +23,7 @@ run: setup              ## the main job: the page's own paragraph, in memory
 test: setup vcsim kube  ## units, scenarios, features, and all of it on vcsim and on Kubernetes
 	$(BIN)/python -m pytest features --backend vcsim
 	$(BIN)/python -m pytest -m "not kube and not slow"
+	$(BIN)/python -m pytest tests/test_compiled.py
 	$(MAKE) test-kube
 
 test-kube: setup vcsim kube  ## what runs on a real Kubernetes API server (builds it once, 10 min)
@@ -58,6 +59,9 @@ vcsim: setup            ## find or build the pinned vcsim, once per user
 
 kube: setup             ## find or build the API server, once per user
 	$(BIN)/python -m backends.kube_program ensure
+
+compiled: setup         ## compile the model, once per content; says in which folder it is
+	@$(BIN)/python -m bench.compiled
 
 mutants: setup          ## which scenario notices which fault; writes docs/mutants.md
 	$(BIN)/python -m features.mutants --page docs/mutants.md

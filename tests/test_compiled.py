@@ -1,0 +1,53 @@
+"""The compiled model tells the same story as the one that is read, and is never an old one."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from test_scenarios import DIGESTS, SMALL, first_run
+
+from bench import compiled
+from vmsim.problems import Unreachable
+
+MODULE = """
+from vmsim import fleet
+print(fleet.__file__)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(compiled.missing()), reason=compiled.missing())
+@pytest.mark.timeout(compiled.TIMEOUT_S)
+def test_every_scenario_has_the_same_digest_compiled() -> None:
+    folder = compiled.built()
+    words = compiled.command(folder, "-c", DIGESTS + MODULE, str(Path(__file__).parent))
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+
+    digests, module = done.stdout.splitlines()
+    assert json.loads(digests) == {path.stem: first_run(path).digest for path in SMALL}
+    assert Path(module).parent == folder / "vmsim"
+    assert Path(module).suffix == ".so"
+
+
+def test_edited_module_is_not_the_one_that_was_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in compiled.PACKAGES:
+        shutil.copytree(compiled.ROOT / package, tmp_path / package)
+    before = compiled.place()
+
+    monkeypatch.setattr(compiled, "ROOT", tmp_path)
+    assert compiled.place() == before
+    with (tmp_path / "vmsim" / "fleet.py").open("a") as file:
+        file.write("EDITED = True\n")
+    assert compiled.place() != before
+
+
+def test_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CC", "no-such-compiler -pthread")
+
+    with pytest.raises(Unreachable, match="run it as it is: there is no C compiler no-such-comp"):
+        compiled.built()
