@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backends import kube_program
-from bench import churn, cloudsim, measure, report, rolling, year
+from bench import churn, cloudsim, compiled, measure, report, rolling, year
 from bench.churn import Size
 from bench.report import Row
 from vmsim.problems import Unreachable
@@ -81,9 +81,14 @@ class Bench:
     def __init__(self, effort: Effort, folder: Path) -> None:
         self._effort = effort
         self._folder = folder
+        self._compiled: Path | None = None
 
     def rows(self) -> Iterator[Row]:
         """The rows of the table, each as soon as it is measured."""
+        try:
+            self._compiled = compiled.built()
+        except Unreachable as error:
+            yield Row.skipped("vmsim compiled", str(error))
         first = (self._churn, self._cloudsim, self._scaling, self._memory, self._rolling)
         then = (self._simgrid, self._year, self._sweep, self._vsphere, self._serving)
         for part in (*first, *then):
@@ -91,11 +96,14 @@ class Bench:
 
     def _churn(self) -> Iterator[Row]:
         size = self._effort.churn
-        drivers = {"vmsim": self._vmsim(size), "plain SimPy": self._plain(size)}
+        forms = self._forms("bench.system", *self._workload(size))
+        drivers = forms | {"plain SimPy": self._plain(size)}
         found = measure.rounds(drivers, self._effort.rounds)
-        by_plain = measure.ratios(found, "vmsim", "plain SimPy")
-        yield Row.at_most(f"{_name(size)}: CPU time of vmsim by plain SimPy's", by_plain, 1.5, 1.0)
-        yield Row.yes("every VM on the same host in both", measure.same_placements(found))
+        for name in forms:
+            by_plain = measure.ratios(found, name, "plain SimPy")
+            what = f"{_name(size)}: CPU time of {name} by plain SimPy's"
+            yield Row.at_most(what, by_plain, 1.5, 1.0)
+        yield Row.yes("every VM on the same host in all", measure.same_placements(found))
         for name in drivers:
             yield Row.fact(f"CPU µs per VM, {name}", measure.per_vm_us(found, name))
 
@@ -145,14 +153,13 @@ class Bench:
         trace = str(self._folder / "rolling.jsonl")
         for hosts in self._effort.rolling:
             path = str(rolling.store(hosts, self._folder))
-            drivers = {
-                "vmsim": [*_python("bench.rolling_system"), path, trace],
-                "plain SimPy": [*_python("bench.rolling_plain"), path],
-            }
+            forms = self._forms("bench.rolling_system", path, trace)
+            drivers = forms | {"plain SimPy": [*_python("bench.rolling_plain"), path]}
             found = measure.rounds(drivers, self._effort.rolling_rounds)
             what = f"maintenance of {hosts:,} hosts in turn"
-            by_plain = measure.ratios(found, "vmsim", "plain SimPy")
-            yield Row.at_most(f"{what}: CPU time of vmsim by plain SimPy's", by_plain, 1.0)
+            for name in forms:
+                by_plain = measure.ratios(found, name, "plain SimPy")
+                yield Row.at_most(f"{what}: CPU time of {name} by plain SimPy's", by_plain, 1.0)
             for name in drivers:
                 counts = [each[name]["migrations"] for each in found]
                 cost = [1e6 * each[name]["cpu_s"] / each[name]["migrations"] for each in found]
@@ -173,19 +180,22 @@ class Bench:
 
     def _year(self) -> Iterator[Row]:
         what, count = "64 hosts, a year of failures", str(self._effort.year_replications)
-        drivers = {"vmsim": [*_python("bench.year"), "64", count]}
-        theirs, words = "CloudSim Plus", f"{what}: CPU time of CloudSim Plus by vmsim's"
+        forms = self._forms("bench.year", "64", count)
+        drivers, theirs = dict(forms), "CloudSim Plus"
         wanted = self._effort.cloudsim_rounds
         command = cloudsim.command("Year", self._folder) if wanted else "no rounds asked for"
         if isinstance(command, list):
             drivers[theirs] = [*command, str(year.store(64, self._folder)), "64", count]
         found = measure.rounds(drivers, 3)
-        cost = measure.spread([each["vmsim"]["ms_per_replication"] for each in found])
-        yield Row.at_most(f"{what}: CPU ms per replication", cost, 25.0)
+        for name in forms:
+            cost = measure.spread([each[name]["ms_per_replication"] for each in found])
+            yield Row.at_most(f"{what}: CPU ms per replication, {name}", cost, 25.0)
         if isinstance(command, str):
-            yield Row.skipped(words, command)
+            yield Row.skipped(f"{what}: {theirs}", command)
             return
-        yield Row.at_least(words, measure.ratios(found, theirs, "vmsim"), 3.0)
+        for name in forms:
+            words = f"{what}: CPU time of {theirs} by that of {name}"
+            yield Row.at_least(words, measure.ratios(found, theirs, name), 3.0)
         for name in drivers:
             down_h = measure.spread([each[name]["downtime_h"] for each in found])
             yield Row.fact(f"{what}: hours for which VMs were down, {name}", down_h)
@@ -247,9 +257,18 @@ class Bench:
         yield Row.at_most(f"{words} at rest: percent of a core, over a minute", cpu, 2.0)
         yield Row.at_most(f"{words}: greatest resident memory in MiB", mib, 300.0)
 
+    def _forms(self, *words: str) -> dict[str, list[str]]:
+        """How to run a driver on vmsim as it is, and compiled."""
+        forms = {"vmsim": _python(*words)}
+        if self._compiled is not None:
+            forms["vmsim compiled"] = compiled.command(self._compiled, "-m", *words)
+        return forms
+
     def _vmsim(self, size: Size) -> list[str]:
-        trace = self._folder / "trace.jsonl"
-        return [*_python("bench.system"), str(self._file(size)), str(size.hosts), str(trace)]
+        return _python("bench.system", *self._workload(size))
+
+    def _workload(self, size: Size) -> tuple[str, str, str]:
+        return str(self._file(size)), str(size.hosts), str(self._folder / "trace.jsonl")
 
     def _plain(self, size: Size) -> list[str]:
         return [*_python("bench.plain"), str(self._file(size)), str(size.hosts)]
@@ -258,8 +277,8 @@ class Bench:
         return churn.store(size, self._folder)
 
 
-def _python(module: str) -> list[str]:
-    return [sys.executable, "-m", module]
+def _python(*words: str) -> list[str]:
+    return [sys.executable, "-m", *words]
 
 
 def _name(size: Size) -> str:

@@ -58,6 +58,10 @@ The other rows:
   loop lists, watches and writes one field per VM, without admission. Memory and processor time
   are those of `vmsim serve`, without the API server's.
 
+Rows of *vmsim compiled* are the same runs on a build of the model by mypyc, which nobody has by
+default: `make compiled` makes it, and `PYTHONPATH="$(make -s compiled)" .venv/bin/vmsim run` takes
+it. Its bars are those of vmsim, and each form is judged by itself.
+
 A bar is what the project asks for; a goal is what is to come after it. Where the last column says
 NOT MET, the project is slower than it asks of itself.
 
