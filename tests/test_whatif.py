@@ -366,6 +366,25 @@ def test_reservations_cost_what_the_promise_would_have_given(tmp_path: Path) -> 
     assert found[1].worst_row["reclaim_gib"] == pytest.approx(64 * 600 / ends_s, rel=0.1)
 
 
+@pytest.mark.parametrize(("limit", "because"), [(8, "vMotion queue (2 of 2)"), (64, "")])
+def test_migrations_that_wait_for_their_turn_are_a_constraint(
+    limit: int, because: str, tmp_path: Path
+) -> None:
+    """A host has ten VMs to send; it may send as many at a time as its units say."""
+    limits = {"host": limit, "networkFast": limit}
+    scenario = made(
+        {
+            "duration": "1h", "clusters": hosts(3), "workload": [web(30)],
+            "vmotion": {"limits": limits},
+        }
+    )  # fmt: skip
+    question = Question(STUDIES["evacuation-time"], scenario, ["host=esx-1"], replications=2)
+
+    answer = answered(question, tmp_path)
+
+    assert {one.because.replace("1 of 1", "2 of 2") for one in answer.found} == {because}
+
+
 def test_variants_that_are_alike_are_told_once(tmp_path: Path) -> None:
     question = Question(STUDIES["way-back"], shipped("rolling-maintenance"))
     assert answered(question, tmp_path).headline == "0 with each of the 3 variants"

@@ -11,6 +11,7 @@ from vmsim.placement import FILTERS
 from vmsim.trace import Record
 
 CLOSED = "hosts closed"
+QUEUE = "vMotion queue"
 RANK = {test.fault: rank for rank, test in enumerate(FILTERS)}
 WORDS = {
     "InsufficientHostCpuCapacityFault": "cpu",
@@ -23,6 +24,8 @@ WORDS = {
     "RuleViolation": "rule",
     "VmHostAffinityRuleViolation": "rule",
     "RestartOnCurrentHostRequired": "restart policy",
+    "InsufficientCpuResourcesFault": "resource pool",
+    "InsufficientMemoryResourcesFault": "resource pool",
     "VMotionNotConfigured": "vMotion network",
     "VMotionLinkDown": "vMotion link",
 }

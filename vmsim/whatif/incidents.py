@@ -31,7 +31,7 @@ class Incident(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class VM:
-    """What is known of one VM."""
+    """What is known of one VM; `due_s` is when its last migration could have begun."""
 
     key: str
     class_name: str
@@ -43,6 +43,7 @@ class VM:
     tried_s: float = -1.0
     started_s: float = -1.0
     on_s: float = -1.0
+    due_s: float = 0.0
     refused: str = ""
     refused_s: float = -1.0
 

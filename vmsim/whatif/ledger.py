@@ -14,10 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 from vmsim.trace import Record
-from vmsim.whatif.binding import binding, blocked_by
+from vmsim.whatif.binding import QUEUE, binding, blocked_by
 from vmsim.whatif.capacity import Capacity
 from vmsim.whatif.incidents import CREATION, VM, Counts, Host, Incident
 
+QUEUED_S = 0.001  # times are rounded in records
 CAUSES = {"Evacuation": "Evacuation", "Administrator": "Administrator"}
 
 
@@ -223,6 +224,10 @@ def _task_started(ledger: Ledger, record: Record) -> None:
     if vm is not None and vm.now is not None and verb in ("PowerOnVM", "CreateVM"):
         vm.started_s = ledger.now_s
         vm.tried_s = ledger.now_s if vm.tried_s < 0.0 else vm.tried_s
+    if vm is not None and verb == "MigrateVM":
+        leaves = record.data["cause"] == "Evacuation" and vm.key not in ledger.blockers
+        asked_s = ledger.hosts.get(vm.host, Host()).asked_s if leaves else -1.0
+        vm.due_s = asked_s if asked_s >= 0.0 else ledger.now_s
 
 
 def _powered_on(ledger: Ledger, record: Record) -> None:
@@ -256,6 +261,9 @@ def _migrated(ledger: Ledger, record: Record) -> None:
     ledger.migrations_s.append(data.get("duration_s", 0.0))
     ledger.stuns_s.append(data.get("downtime_s", 0.0))
     if vm is not None:
+        queued_s = ledger.now_s - vm.due_s - data.get("duration_s", 0.0)
+        if queued_s >= QUEUED_S:
+            ledger.bound[QUEUE] += queued_s
         vm.host = data["host"]
         ledger.capacity.enter(vm.key, vm.class_name, vm.host)
 
