@@ -17,6 +17,7 @@ from vmsim.problems import BadInput
 from vmsim.whatif import store
 from vmsim.whatif.answers import Answer
 from vmsim.whatif.asking import Question, ask, assumed, designed
+from vmsim.whatif.binding import blocked_by
 from vmsim.whatif.design import Cell, Design, suite
 from vmsim.whatif.metrics import METRICS
 from vmsim.whatif.replication import ready, replicate
@@ -339,7 +340,9 @@ def test_paired_comparison_finds_a_known_difference(tmp_path: Path) -> None:
 
     answer = answered(question, tmp_path)
 
-    assert answer.differences[0][1].value == pytest.approx(600.0)
+    figure = answer.differences[0][1]
+    assert figure.value == pytest.approx(600.0)
+    assert figure.low == figure.value == figure.high, "nothing is left to chance"
 
 
 def test_growth_names_the_first_month_without_room(tmp_path: Path) -> None:
@@ -364,6 +367,18 @@ def test_reservations_cost_what_the_promise_would_have_given(tmp_path: Path) -> 
     assert found[0].worst_row["exposed_vm_s"] == 0.0
     ends_s = 900 + 1800 + 600
     assert found[1].worst_row["reclaim_gib"] == pytest.approx(64 * 600 / ends_s, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "word"),
+    [
+        ("NoCompatibleHost: 2 InsufficientHostMemoryCapacityFault, 2 InvalidHostState", "memory"),
+        ("NoCompatibleHost: 3 InvalidHostState", "hosts closed"),
+        ("DisallowedMigrationDeviceAttached", "DisallowedMigrationDeviceAttached"),
+    ],
+)
+def test_what_held_an_evacuation_up_is_named_as_elsewhere(reason: str, word: str) -> None:
+    assert blocked_by(reason) == f"blocked: {word}"
 
 
 @pytest.mark.parametrize(("limit", "because"), [(8, "vMotion queue (2 of 2)"), (64, "")])

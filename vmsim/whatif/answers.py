@@ -8,7 +8,7 @@ from typing import Any
 
 from vmsim.whatif.design import Cell, Design
 from vmsim.whatif.metrics import METRICS
-from vmsim.whatif.statistics import ESTIMATES, Figure, exact, mean, paired
+from vmsim.whatif.statistics import ESTIMATES, Figure, exact, mean
 from vmsim.whatif.studies.study import Study
 
 
@@ -95,7 +95,7 @@ def answer(
         _headline(study, cells, wanted),
         len(results),
         wanted,
-        _differences(study, rows, cells),
+        _differences(study, rows, cells, certain),
     )
 
 
@@ -129,7 +129,9 @@ def _headline(study: Study, cells: list[Found], wanted: int) -> str:
     )
 
 
-def _differences(study: Study, rows: Rows, cells: list[Found]) -> list[tuple[Found, Figure]]:
+def _differences(
+    study: Study, rows: Rows, cells: list[Found], certain: bool
+) -> list[tuple[Found, Figure]]:
     """Of every cell but the first, over the replications that both have."""
     sound = [one for one in cells if not one.problem]
     made = []
@@ -138,7 +140,8 @@ def _differences(study: Study, rows: Rows, cells: list[Found]) -> list[tuple[Fou
         pairs = [
             (base[number], row[study.metric]) for number, row in rows[other.cell] if number in base
         ]
-        made.append((other, paired([a for a, _ in pairs], [b for _, b in pairs])))
+        estimate = partial(exact, how="mean") if certain else mean
+        made.append((other, estimate([b - a for a, b in pairs])))
     return made
 
 

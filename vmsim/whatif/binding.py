@@ -5,7 +5,7 @@ nothing about what is short; of the others, the one that came through most tests
 taking the VM, so its fault is the binding one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from vmsim.placement import FILTERS
 from vmsim.trace import Record
@@ -37,11 +37,14 @@ def binding(record: Record, devices: Mapping[str, int]) -> str:
     """The constraint that a record of a refusal tells of; `devices` are those of the VM's class."""
     if record.kind == "InsufficientFailoverResources":
         return "admission control"
-    faults = set(_faults(record.data)) - set(_SAY_NOTHING)
-    if not faults:
-        return CLOSED
-    word = worded(max(faults, key=lambda fault: (RANK.get(fault, -1), fault)))
+    word = _nearest(_faults(record.data))
     return f"gpu:{'+'.join(sorted(devices))}" if word == "gpu" and devices else word
+
+
+def _nearest(found: Iterable[str]) -> str:
+    """The fault of the host that was nearest to taking the VM, in an administrator's words."""
+    faults = set(found) - set(_SAY_NOTHING)
+    return worded(max(faults, key=lambda one: (RANK.get(one, -1), one))) if faults else CLOSED
 
 
 def _faults(data: Mapping[str, object]) -> list[str]:
@@ -59,4 +62,5 @@ def worded(fault: str) -> str:
 
 def blocked_by(reason: str) -> str:
     """The constraint behind a reason that holds an evacuation up."""
-    return f"blocked: {reason.partition(':')[0]}"
+    why, _, summary = reason.partition(": ")
+    return f"blocked: {_nearest(_faults({'summary': summary})) if summary else why}"

@@ -103,11 +103,6 @@ def exact(values: Sequence[float], how: str) -> Figure:
     return Figure(found.value, found.value, found.value, found.count)
 
 
-def paired(one: Sequence[float], other: Sequence[float]) -> Figure:
-    """The mean of the differences `other` - `one`, replication by replication."""
-    return mean([b - a for a, b in zip(one, other, strict=True)])
-
-
 def wanted_count(figure: Figure, relative: float) -> int:
     """How many replications a relative half-width would take, as far as these tell."""
     if not math.isfinite(figure.relative) or figure.relative <= relative:
