@@ -57,13 +57,14 @@ SETTINGS = {"MYPYC_OPT_LEVEL": "3", "MYPYC_DEBUG_LEVEL": "0"}
 TIMEOUT_S = 1800.0
 
 
-def place() -> Path:
-    """Where the compiled form of the packages is, or will be: by sources, compiler and Python."""
+def place(root: Path = ROOT) -> Path:
+    """Where the compiled form of the packages in `root` is, or will be: named by their content,
+    the compiler and this Python."""
     made_by = f"{sys.implementation.cache_tag} {version('mypy')} {MODULES} {SETTINGS}"
     digest = hashlib.sha256(made_by.encode())
     for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            digest.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return building.cache_dir() / f"compiled-{digest.hexdigest()[:16]}"
 
 
@@ -85,6 +86,7 @@ def built() -> Path:
         if done.returncode:
             raise _failed(building.last_line(done))
         shutil.rmtree(made / "build")
+        kept = place(made)  # of what was copied, whatever was edited since
         with contextlib.suppress(OSError):  # another process put it there first
             made.rename(kept)
     return kept

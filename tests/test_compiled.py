@@ -31,18 +31,14 @@ def test_every_scenario_has_the_same_digest_compiled() -> None:
     assert Path(module).suffix == ".so"
 
 
-def test_edited_module_is_not_the_one_that_was_compiled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_edited_module_is_not_the_one_that_was_compiled(tmp_path: Path) -> None:
     for package in compiled.PACKAGES:
         shutil.copytree(compiled.ROOT / package, tmp_path / package)
-    before = compiled.place()
+    assert compiled.place(tmp_path) == compiled.place()
 
-    monkeypatch.setattr(compiled, "ROOT", tmp_path)
-    assert compiled.place() == before
     with (tmp_path / "vmsim" / "fleet.py").open("a") as file:
         file.write("EDITED = True\n")
-    assert compiled.place() != before
+    assert compiled.place(tmp_path) != compiled.place()
 
 
 def test_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
