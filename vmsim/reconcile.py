@@ -9,6 +9,7 @@ Source: vm.md, "Working with VMs"; clauses X-01 to X-04, P-05 to P-25, Q-01 to Q
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from vmsim.actions import Observed
@@ -93,9 +94,7 @@ def next_step(vm: VirtualMachine, seen: Observed, unmet: bool, edition: Edition)
 
 
 def _next_of_deletion(vm: VirtualMachine, seen: Observed) -> Step:
-    if vm.annotations and any(
-        name in PAUSED or name.startswith(HOLD_DELETE) for name in vm.annotations
-    ):
+    if vm.annotations and _holds(tuple(vm.annotations), HOLD_DELETE):
         return HELD
     if seen.fault is not None:
         return FAILED
@@ -108,6 +107,12 @@ def _next_of_deletion(vm: VirtualMachine, seen: Observed) -> Step:
     return DESTROY if seen.power is OFF else POWER_OFF
 
 
+@lru_cache(maxsize=1024)
+def _holds(annotations: tuple[str, ...], check: str) -> bool:
+    """Whether one of them pauses the work or holds back what this check is for."""
+    return any(name in PAUSED or name.startswith(check) for name in annotations)
+
+
 def _next_of_power(vm: VirtualMachine, seen: Observed) -> Step:
     wanted = vm.spec.power_state or ON
     if wanted is seen.power:
@@ -117,7 +122,7 @@ def _next_of_power(vm: VirtualMachine, seen: Observed) -> Step:
             return WAIT_FOR_IP
         return POWER_OFF if seen.reserved else SETTLED
     if wanted is ON:
-        if vm.annotations and any(name.startswith(HOLD_POWER_ON) for name in vm.annotations):
+        if vm.annotations and _holds(tuple(vm.annotations), HOLD_POWER_ON):
             return HELD
         return POWER_ON
     if wanted is SUSPENDED:
@@ -174,7 +179,9 @@ def within(zones: tuple[str, ...], claims: Iterable[tuple[str, ...]]) -> tuple[s
 def claims(vm: VirtualMachine) -> tuple[str, ...]:
     """The names of the claims whose volumes the VM has."""
     volumes = vm.spec.extra.get("volumes")
-    sources = [one.get("persistentVolumeClaim") for one in volumes or () if isinstance(one, dict)]
+    if not volumes:
+        return ()
+    sources = [one.get("persistentVolumeClaim") for one in volumes if isinstance(one, dict)]
     return tuple(str(one.get("claimName") or "") for one in sources if isinstance(one, dict))
 
 
