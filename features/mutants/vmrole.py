@@ -323,12 +323,12 @@ PREREQUISITES = (
     ),
     Mutant(
         "class-of-another",
-        "Every VM gets the hardware of the class that was asked for first.",
+        "Every VM gets the hardware of the one that was made first.",
         ("S-03",),
         edit(
-            "vmsim.controller:Surroundings.requirement",
-            "names = (vm.namespace, spec.class_name,",
-            "names = (vm.namespace,",
+            "vmsim.fleet:Fleet.enrol",
+            "guest.hardware = hardware(requirement)",
+            "guest.hardware = hardware(next(iter(self.guests.values())).requirement)",
         ),
     ),
     Mutant(
