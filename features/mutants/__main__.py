@@ -5,7 +5,11 @@ import json
 import os
 import sys
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from features.mutants import telling
 from features.mutants.matrix import FAULTY, Matrix, Outcome, run
@@ -27,7 +31,12 @@ def main() -> int:
     cases = [case for case in suite.cases() if fnmatchcase(case.id, asked.cases)]
     if not chosen or not cases:
         parser.error(f"no mutant is named {asked.only}, or no case {asked.cases}")
-    matrix = run(chosen, cases, max(1, asked.jobs), asked.quick)
+    # Mutants are forked: no thread may draw the bar meanwhile.
+    columns = (TextColumn("mutants"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
+        all_ = bar.add_task("", total=len(chosen))
+        done = partial(bar.update, all_, advance=1, refresh=True)
+        matrix = run(chosen, cases, max(1, asked.jobs), asked.quick, done)
     if asked.page and not matrix.failed:
         asked.page.write_text("\n".join([*telling.page(matrix), ""]), encoding="utf-8")
     value = json.dumps(telling.as_value(matrix), indent=1) if asked.json else ""

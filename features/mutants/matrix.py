@@ -21,7 +21,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -109,9 +109,14 @@ def scenario(case: Case) -> str:
 
 
 def run(
-    mutants: Sequence[Mutant], cases: Sequence[Case], jobs: int = 2, quick: bool = False
+    mutants: Sequence[Mutant],
+    cases: Sequence[Case],
+    jobs: int,
+    quick: bool,
+    done: Callable[[], None],
 ) -> Matrix:
-    """The matrix of these mutants over these cases, on memory, `jobs` processes at a time."""
+    """The matrix of these mutants over these cases, on memory, `jobs` processes at a time; `done`
+    is called after each mutant."""
     started_s = time.monotonic()
     kills, felt = _feel(mutants, cases)
     found = Matrix(cases, failed=[f"{cases[kill.case].id}: {kill.message}" for kill in kills])
@@ -119,7 +124,7 @@ def run(
         trials = [
             _Trial(mutant, cases, _who_feels(mutant, cases, felt), quick) for mutant in mutants
         ]
-        found.outcomes = _run_all(trials, jobs)
+        found.outcomes = _run_all(trials, jobs, done)
     found.seconds = time.monotonic() - started_s
     return found
 
@@ -249,7 +254,7 @@ def _limited() -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def _run_all(trials: Sequence[_Trial], jobs: int) -> list[Outcome]:
+def _run_all(trials: Sequence[_Trial], jobs: int, done: Callable[[], None]) -> list[Outcome]:
     """The outcomes in order; the trials of the most cases start first."""
     found: dict[int, Outcome] = {}
     running: dict[int, tuple[int, float]] = {}
@@ -263,6 +268,7 @@ def _run_all(trials: Sequence[_Trial], jobs: int) -> list[Outcome]:
             for pid in [pid for pid, (_, since_s) in running.items() if _is_over(pid, since_s)]:
                 number, _ = running.pop(pid)
                 found[number] = _read(trials[number].mutant, Path(folder, str(number)))
+                done()
             time.sleep(0.02)
     return [found[number] for number in range(len(trials))]
 
