@@ -34,7 +34,7 @@ test-kube: setup vcsim kube  ## what runs on a real Kubernetes API server (build
 test-slow: setup        ## minutes of statistics
 	$(BIN)/python -m pytest -m slow
 
-check: setup            ## what needs no service: under a minute
+check: setup            ## what needs no service: three minutes
 	$(BIN)/python -m pytest -m "not vcsim and not kube and not slow"
 
 features: setup         ## the specification's clauses on BACKEND
