@@ -14,7 +14,6 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from backends import opened
-from backends.vsphere_endpoint import Endpoint
 from features.clauses import CAPABILITIES, EDITIONS, PLAYED
 from features.target import Target
 from vmsim import __version__
@@ -151,6 +150,8 @@ def _ours(name: str) -> Descriptor:
 
 
 def _vsphere() -> Descriptor:
+    from backends.vsphere_endpoint import Endpoint
+
     where = Endpoint.from_environment(os.environ).url  # GOVC_URL may hold a password
     implementation = {"organization": "", "project": "vCenter", "version": "", "url": where}
     return Descriptor(
