@@ -16,7 +16,7 @@ from bench import validation_queueing, validation_repair
 from bench.findings import CONFIDENCE, Cases, Finding
 from bench.report import machine
 from bench.validation_exact import EXACT
-from vmsim.whatif.drawing import CONFIG, engine, quantity, word
+from vmsim.whatif.drawing import on_white, quantity, word
 
 DOCS = Path(__file__).parent.parent / "docs"
 REDUCED = 0.05
@@ -96,9 +96,8 @@ def drawn(found: list[Finding]) -> str:
         {"mark": {"type": "point", "filled": True, "size": 50, "opacity": 1},
          "encoding": {"x": x, "y": y, "color": colour}},
     ]  # fmt: skip
-    config = {**CONFIG, "background": "white"}
-    spec = {"width": 560, "height": 460, "config": config, "data": {"values": rows}}
-    return str(engine().vegalite_to_svg({**spec, "layer": layers})) + "\n"
+    spec = {"width": 560, "height": 460, "data": {"values": rows}, "layer": layers}
+    return on_white(spec) + "\n"
 
 
 def main() -> int:

@@ -168,14 +168,17 @@ def scripts(pictures: Sequence[tuple[str, Picture]]) -> str:
     )
 
 
+def on_white(spec: dict[str, Any]) -> str:
+    """The figure as SVG, without a browser."""
+    config = {**CONFIG, "background": "white"}
+    return str(engine().vegalite_to_svg({**spec, "config": config}))
+
+
 def export(pictures: Sequence[tuple[str, Picture]], folder: Path) -> list[Path]:
     """Each figure as SVG and as PNG, for slides; the files."""
     paths = []
     for prefix, one in pictures:
-        spec = {**one.spec, "width": SLIDE_WIDTH, "background": "white"}
-        config = {**CONFIG, "background": "white"}
-        text = json.dumps({**spec, "config": config, "description": one.sentence})
-        drawn = engine().vegalite_to_svg(text)
+        drawn = on_white({**one.spec, "width": SLIDE_WIDTH, "description": one.sentence})
         paths += [folder / f"{prefix}-{one.name}.{kind}" for kind in ("svg", "png")]
         paths[-2].write_text(drawn)
         paths[-1].write_bytes(engine().svg_to_png(drawn, scale=SLIDE_SCALE))
