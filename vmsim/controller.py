@@ -1,6 +1,6 @@
 """The VM role at work: visit each VM that is due, take its next step, report, come back later.
 
-All decisions are `reconcile.next_step` and `status.report`; this module carries them out. A visit
+All decisions are those of `reconcile` and `status`; this module carries them out. A visit
 goes on while steps end at once, and stops when something must be waited for: a task (the
 hypervisor tells when it ends), a back-off, an address, or nothing more to do. A periodic resync
 visits what is not settled, and what changed without the controller being told.
@@ -36,7 +36,7 @@ from vmsim.reconcile import (
     requirement,
     within,
 )
-from vmsim.status import renew, renew_hardware, report
+from vmsim.status import conditions, report, report_hardware, report_phase
 from vmsim.timer import call_later
 from vmsim.trace import Trace
 from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
@@ -187,7 +187,7 @@ class Controller:
             self._forget(key)
             return
         self._visited = key
-        conditions, missing = self._surroundings.prerequisites(vm)
+        required, missing = self._surroundings.prerequisites(vm)
         if vm.generation > 1 and self._hypervisor.observe(key).exists:
             self._hypervisor.tag(key, policy_words(vm))
         observe, edition, requests = self._hypervisor.observe, self._edition, self._requests
@@ -196,7 +196,7 @@ class Controller:
             step = next_step(vm, seen, missing, edition)
             request = requests.get(step.next)
             if request is None:
-                self._stop(vm, seen, step, conditions)
+                self._stop(vm, seen, step, required)
                 break
             if step is CREATE and self._too_many():
                 self._come_again(key)
@@ -205,11 +205,11 @@ class Controller:
         else:
             raise AssertionError(f"{key} takes no end of steps, the last was {step}")
         if key in self._api.vms:
-            self._report(vm, seen, conditions)
+            self._report(vm, seen, required)
         self._visited = ""
 
     def _stop(
-        self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]
+        self, vm: VirtualMachine, seen: Observed, step: Step, required: tuple[Condition, ...]
     ) -> None:
         """Take a step after which the visit ends: nothing more to do, or not now."""
         key = vm.key
@@ -226,7 +226,7 @@ class Controller:
             return
         self._unsettle(key)
         if step.next is Next.RETRY:
-            self._fail(vm, seen, step, conditions)
+            self._fail(vm, seen, step, required)
         elif step is WAIT_FOR_IP:
             self._queue.forget(key)
             self._failure.pop(key, None)
@@ -283,7 +283,7 @@ class Controller:
         return WAITING_FOR_IP if seen.power is ON and not seen.ip else OTHER
 
     def _fail(
-        self, vm: VirtualMachine, seen: Observed, step: Step, conditions: tuple[Condition, ...]
+        self, vm: VirtualMachine, seen: Observed, step: Step, required: tuple[Condition, ...]
     ) -> None:
         """Say why, once; forget the fault; come back after the back-off (Q-01, Q-10)."""
         key, events = vm.key, self._edition.events
@@ -292,7 +292,7 @@ class Controller:
             message = str(seen.fault)
             self._hypervisor.acknowledge(key)
         else:
-            missing = [f"{c.type}: {c.reason}" for c in unmet(conditions)]
+            missing = [f"{c.type}: {c.reason}" for c in unmet(required)]
             message = ", ".join(missing) if not seen.exists else step.reason
         failed = events.update_failure if seen.exists else events.create_failure
         self._say(key, events.delete_failure if vm.deleting else failed, message)
@@ -300,17 +300,17 @@ class Controller:
         data = {"after_s": round(delay_s, 6), "failures": self._queue.failures(key)}
         self._trace.write("vm", "Requeued", key, data)
 
-    def _report(
-        self, vm: VirtualMachine, seen: Observed, conditions: tuple[Condition, ...]
-    ) -> None:
+    def _report(self, vm: VirtualMachine, seen: Observed, required: tuple[Condition, ...]) -> None:
         """Patch what changed of the status (T-13)."""
-        old = vm.status
-        new = report(vm, seen, conditions, self._failure.get(vm.key), self._edition)
-        data = renew(old, new, self._env.now)
+        old, edition, failure = vm.status, self._edition, self._failure.get(vm.key)
+        found = conditions(vm, seen, required, failure, edition)
+        data = report(vm, seen, found, edition, self._env.now)
+        if edition.phases:
+            data = report_phase(vm, seen, failure) | data
         if seen.exists and not old.unique_id:
             old.unique_id = data["unique_id"] = f"vm-{int(vm.uid[:8], 16)}"
-        if seen.exists and not self._edition.phases:
-            renew_hardware(old, seen, data)
+        if seen.exists and not edition.phases:
+            report_hardware(old, seen, data)
         if seen.restarted != old.last_restart:
             old.last_restart = data["last_restart"] = seen.restarted
         if seen.zone and not vm.zone:

@@ -35,28 +35,46 @@ EVICTION_KEY: Final = "com.vmware.cp.autoevac."
 
 
 def report(
+    vm: VirtualMachine, seen: Observed, found: Conditions, edition: Edition, now_s: float
+) -> dict[str, Any]:
+    """Put into the status what was seen, and what was found (`conditions`) at second `now_s`; the
+    answer is what is new of it, by field."""
+    status, said = vm.status, dict[str, Any]()
+    power = host = zone = ip = ""
+    if seen.exists:
+        power, host, zone, ip = edition.power_words[seen.power], seen.host, seen.zone, seen.ip
+    if power != status.power_state:
+        status.power_state = said["power_state"] = power
+    if host != status.host:
+        status.host = said["host"] = host
+    if zone != status.zone:
+        status.zone = said["zone"] = zone
+    if ip != status.ip:
+        status.ip = said["ip"] = ip
+    if found is not status.conditions:
+        words, turned, status.conditions = _renewed(status.conditions, found)
+        if words:
+            said["conditions"] = words
+            status.since_s = {**status.since_s, **dict.fromkeys(turned, now_s)}
+    return said
+
+
+def conditions(
     vm: VirtualMachine,
     seen: Observed,
     prerequisites: tuple[Condition, ...],
     failure: Fault | None,
     edition: Edition,
-) -> VMStatus:
-    """The status after this pass; conditions carry no time yet."""
+) -> Conditions:
+    """What holds of the VM after this pass; conditions carry no time yet."""
     if edition.phases:
-        status = VMStatus(_phase(vm, seen, failure), conditions=_of(prerequisites))
-    else:
-        placed = PLACEMENT_READY in vm.status.conditions
-        powers = (vm.spec.power_state or ON, seen.power) if seen.exists else None
-        found = _conditions(prerequisites, powers, placed, failure)
-        if PAUSED_LABEL in vm.labels or RECONCILE_READY in vm.status.conditions:
-            found = Conditions({**found, **_reconcile_ready(vm)})
-        status = VMStatus(conditions=found)
-    if seen.exists:
-        status.power_state = edition.power_words[seen.power]
-        status.host = seen.host
-        status.zone = seen.zone
-        status.ip = seen.ip
-    return status
+        return _of(prerequisites)
+    known = vm.status.conditions
+    powers = (vm.spec.power_state or ON, seen.power) if seen.exists else None
+    found = _conditions(prerequisites, powers, PLACEMENT_READY in known, failure)
+    if PAUSED_LABEL in vm.labels or RECONCILE_READY in known:
+        return Conditions({**found, **_reconcile_ready(vm)})
+    return found
 
 
 def _reconcile_ready(vm: VirtualMachine) -> dict[str, Condition]:
@@ -70,28 +88,7 @@ def _reconcile_ready(vm: VirtualMachine) -> dict[str, Condition]:
     return {RECONCILE_READY: Condition(RECONCILE_READY, "True", "VirtualMachineReconcileRunning")}
 
 
-def renew(status: VMStatus, new: VMStatus, now_s: float) -> dict[str, Any]:
-    """Put into `status` what `new` says anew, at second `now_s`; the answer is that, by field."""
-    said: dict[str, Any] = {}
-    if new.phase != status.phase:
-        status.phase = said["phase"] = new.phase
-    if new.power_state != status.power_state:
-        status.power_state = said["power_state"] = new.power_state
-    if new.host != status.host:
-        status.host = said["host"] = new.host
-    if new.zone != status.zone:
-        status.zone = said["zone"] = new.zone
-    if new.ip != status.ip:
-        status.ip = said["ip"] = new.ip
-    if new.conditions is not status.conditions:
-        words, turned, status.conditions = _renewed(status.conditions, new.conditions)
-        if words:
-            said["conditions"] = words
-            status.since_s = {**status.since_s, **dict.fromkeys(turned, now_s)}
-    return said
-
-
-def renew_hardware(status: VMStatus, seen: Observed, said: dict[str, Any]) -> None:
+def report_hardware(status: VMStatus, seen: Observed, said: dict[str, Any]) -> None:
     """Put into `status` and `said` the class in force and its hardware, where they changed.
 
     Hardware changes with the class only (C-12).
@@ -126,6 +123,15 @@ def _renewed(
         if before is None or one.status != before.status:
             turned.append(kind)
     return words, turned, found if kept.keys() <= found.keys() else Conditions({**kept, **found})
+
+
+def report_phase(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> dict[str, Any]:
+    """Put the phase into the status; the answer is the phase, by field, if it is a new one."""
+    phase = _phase(vm, seen, failure)
+    if phase == vm.status.phase:
+        return {}
+    vm.status.phase = phase
+    return {"phase": phase}
 
 
 def _phase(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> str:

@@ -7,10 +7,10 @@ up to 1,000 s (Q-01), or when the bucket that all failures share has a token; su
 Source: Kubernetes client-go `workqueue`, controller-runtime `priorityqueue`.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from heapq import heappop, heappush
 from typing import Final
 
 import simpy
@@ -78,10 +78,10 @@ class WorkQueue:
         self._backoff = backoff
         self._pace = pace
         self._bucket = Bucket(pace.bucket_per_s, pace.bucket_burst) if pace.bucket_per_s else None
-        self._ready: dict[str, int] = {}
+        self._ready: dict[str, None] = {}
         self._new: list[str] = []
-        self._ranked: list[tuple[int, int, str]] = []
-        self._serial = 0
+        self._ranked: dict[int, deque[str]] = {}
+        self._rank = pace.rank or _alike
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._busy: dict[str, bool] = {}
@@ -111,8 +111,7 @@ class WorkQueue:
             self._busy[key] = True
             return
         if key not in self._ready:
-            self._serial += 1
-            self._ready[key] = self._serial
+            self._ready[key] = None
             self._new.append(key)
         if not self._draining and not self._held:
             self._draining = True
@@ -175,26 +174,28 @@ class WorkQueue:
         self._employ()
 
     def _first(self) -> str:
-        """Take the key whose turn it is out of `ready`."""
-        ready, rank, new = self._ready, self._pace.rank, self._new
-        if rank is None or len(ready) == 1:
-            key = next(iter(ready))
-            self._ranked.clear()
-        else:
+        """Take the key whose turn it is out of `ready`; one that is alone needs no rank."""
+        new, ranked = self._new, self._ranked
+        if ranked or len(new) > 1:
             for key in new:
-                if key in ready:
-                    heappush(self._ranked, (-rank(key), ready[key], key))
-            key = self._highest()
-        new.clear()
-        del ready[key]
+                rank = self._rank(key)
+                if rank not in ranked:
+                    ranked[rank] = deque()
+                ranked[rank].append(key)
+            new.clear()
+            highest = max(ranked)
+            keys = ranked[highest]
+            key = keys.popleft()
+            if not keys:
+                del ranked[highest]
+        else:
+            key = new.pop()
+        del self._ready[key]
         return key
-
-    def _highest(self) -> str:
-        """The key with the highest rank; entries of keys that were handled since are dropped."""
-        while True:
-            _, serial, key = heappop(self._ranked)
-            if self._ready.get(key) == serial:
-                return key
 
     def _call(self, delay_s: float, callback: Callable[[simpy.Event], None]) -> None:
         call_later(self._env, delay_s, callback)
+
+
+def _alike(key: str) -> int:
+    return 0

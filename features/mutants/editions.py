@@ -283,7 +283,7 @@ WORK = (
         "zone-not-told",
         "The zone is not reported.",
         ("Z-07", "Z-16"),
-        edit(f"{STATUS}:report", "status.zone = seen.zone", "status.zone = ''"),
+        edit(f"{STATUS}:report", "seen.zone, seen.ip", "'', seen.ip"),
     ),
     Mutant(
         "binding-not-needed",

@@ -102,7 +102,7 @@ MUTANTS = (
         "A VM goes on to report the hardware that it was made with.",
         ("T-12",),
         edit(
-            "vmsim.status:renew_hardware",
+            "vmsim.status:report_hardware",
             '= said["hardware"] = _told(seen.hardware)',
             "= status.hardware or _told(seen.hardware)",
         ),

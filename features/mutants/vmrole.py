@@ -219,11 +219,7 @@ TELLING = (
         "told-before-it-is-there",
         "A VM that no host has yet is reported with the power that is wanted.",
         ("S-01", "S-02", "S-24", "T-05"),
-        edit(
-            f"{STATUS}:report",
-            "if seen.exists:\n        status.power_state",
-            "if True:\n        status.power_state",
-        ),
+        edit(f"{STATUS}:report", "if seen.exists:", "if True:"),
     ),
     Mutant(
         "power-never-told",
@@ -236,22 +232,22 @@ TELLING = (
         "The Node of the first report is kept when the VM moves.",
         ("S-08", "S-10"),
         edit(
-            f"{STATUS}:renew",
-            "if new.host != status.host:",
-            "if new.host != status.host and not status.host:",
+            f"{STATUS}:report",
+            "if host != status.host:",
+            "if host != status.host and not status.host:",
         ),
     ),
     Mutant(
         "zone-told-as-node",
         "The zone is reported where the Node should be.",
         ("S-08",),
-        edit(f"{STATUS}:report", "status.host = seen.host", "status.host = seen.zone"),
+        edit(f"{STATUS}:report", "seen.host, seen.zone", "seen.zone, seen.zone"),
     ),
     Mutant(
         "no-address",
         "The address of the guest is not reported.",
         ("S-05", "S-27", "S-29"),
-        edit(f"{STATUS}:report", "status.ip = seen.ip", "status.ip = ''"),
+        edit(f"{STATUS}:report", "seen.zone, seen.ip", "seen.zone, ''"),
     ),
     Mutant(
         "new-identity",
