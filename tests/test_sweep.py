@@ -388,13 +388,29 @@ def test_summary_is_the_mean_of_each_cell(tmp_path: Path) -> None:
     for one in lines:
         values = [row[one.metric] for row in rows if row["cell"] == one.cell]
         expected = mean(values)
-        assert (one.count, one.least, one.most) == (5, min(values), max(values))
-        assert (one.mean, one.low, one.high) == pytest.approx(
-            (expected.value, expected.low, expected.high)
+        assert (one.figure.count, one.least, one.most) == (5, min(values), max(values))
+        assert (one.figure.value, one.figure.low, one.figure.high) == pytest.approx(
+            (expected.value, max(expected.low, 0.0), expected.high)
         )
     done = CliRunner().invoke(app, ["sweep", "summary", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert done.output.count("retry_worst_s") == 3
+
+
+def test_summary_has_units_and_names_cells_without_a_run(tmp_path: Path) -> None:
+    plan = design.Design(
+        sweep().scenario, [Cell({"duration": "3d"}), Cell({"duration": "soon"})], 2, suite=suite()
+    )
+    design.write(plan, tmp_path / "plan.json")
+    ran(plan, tmp_path)
+    dataset.write(plan, store.results(tmp_path, plan), tmp_path)
+
+    words = ["sweep", "summary", str(tmp_path), "--metric", "makespan_s"]
+    sound, invalid = CliRunner().invoke(app, words).output.splitlines()
+
+    assert sound.startswith("duration=3d: makespan_s ")
+    assert " h in each run; from " in sound
+    assert invalid.startswith("duration=soon: cannot be run")
 
 
 def test_summary_of_what_is_not_there_is_bad_input(tmp_path: Path) -> None:
@@ -451,6 +467,6 @@ def test_interrupt_gives_the_partial_answer_and_the_command(tmp_path: Path) -> N
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "of 12000 runs in" in out
+    assert "of 12000 runs, 6 cells" in out
     assert "the same command goes on from there" in err
     assert f"--replications 2000 --engine serial --out {tmp_path}" in err

@@ -15,13 +15,13 @@ from vmsim.documents import Document, Lines
 from vmsim.loading import Plan, load, plan
 from vmsim.problems import BadInput
 from vmsim.whatif import store
-from vmsim.whatif.answers import Answer
+from vmsim.whatif.answers import Answer, figure_of
 from vmsim.whatif.asking import Question, ask, assumed, designed
 from vmsim.whatif.binding import blocked_by
 from vmsim.whatif.design import Cell, Design, suite
 from vmsim.whatif.metrics import METRICS
 from vmsim.whatif.replication import ready, replicate
-from vmsim.whatif.statistics import Figure, mean
+from vmsim.whatif.statistics import Figure
 from vmsim.whatif.studies import STUDIES, study_named
 from vmsim.whatif.warmup import mser5
 from vmsim.whatif.working import Engine, Work, run
@@ -68,7 +68,7 @@ def sampled(scenario: Plan, metric: str, count: int, folder: Path, seed: int = 1
     """The mean of a metric over replications of a scenario as it is."""
     design = Design(scenario.resolved, [Cell({})], count, seed, per_shard=50, suite=suite())
     run(Work(design, folder, opened), SERIAL, design.shards())
-    return mean([row[metric] for _, _, row in store.rows(folder, design)])
+    return figure_of([row for _, _, row in store.rows(folder, design)], metric, "mean")
 
 
 def failing(n: int, mtbf_h: float, mttr_h: float, days: int, crews: int = 0) -> Plan:
@@ -192,7 +192,7 @@ def test_waiting_is_that_of_erlang(warm_up: str, hours: int, width: float, tmp_p
     assert found.figure.half_width < width
     waits = found.also["waiting_mean"]
     assert waits.low <= 1.07094 <= waits.high
-    told = "\n".join(assumed(question, design))
+    told = "\n".join(assumed(design, question.sets))
     assert ("found by MSER-5 in 10 runs" in told) is (warm_up == "auto")
     assert "of a run do not count (warm-up" in told
 
@@ -340,7 +340,7 @@ def test_paired_comparison_finds_a_known_difference(tmp_path: Path) -> None:
 
     answer = answered(question, tmp_path)
 
-    figure = answer.differences[0][1]
+    figure = answer.differences[0].figure
     assert figure.value == pytest.approx(600.0)
     assert figure.low == figure.value == figure.high, "nothing is left to chance"
 
@@ -374,7 +374,7 @@ def test_reservations_cost_what_the_promise_would_have_given(tmp_path: Path) -> 
     [
         ("NoCompatibleHost: 2 InsufficientHostMemoryCapacityFault, 2 InvalidHostState", "memory"),
         ("NoCompatibleHost: 3 InvalidHostState", "hosts closed"),
-        ("DisallowedMigrationDeviceAttached", "DisallowedMigrationDeviceAttached"),
+        ("DisallowedMigrationDeviceAttached", "a device that stays"),
     ],
 )
 def test_what_held_an_evacuation_up_is_named_as_elsewhere(reason: str, word: str) -> None:

@@ -3,38 +3,67 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
+import numpy as np
+
 from vmsim.whatif.design import Cell, Design
-from vmsim.whatif.metrics import METRICS
-from vmsim.whatif.statistics import ESTIMATES, Figure, exact, mean
+from vmsim.whatif.metrics import METRICS, cost
+from vmsim.whatif.statistics import ESTIMATES, Figure, exact, percent, within
+from vmsim.whatif.studies import CASE_OPTIONS
 from vmsim.whatif.studies.study import Study
+
+FEWEST_SPREAD = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the rows of one cell say."""
+    """What the rows of one cell say.
+
+    `spread` is what half of the runs and what 95 % of them keep to, if they are enough to tell;
+    `waiting` counts the runs at whose end a VM waited.
+    """
 
     cell: int
     settings: dict[str, Any]
     figure: Figure
-    also: dict[str, Figure]
-    because: str
-    worst: int
-    worst_row: dict[str, Any]
+    also: dict[str, Figure] = field(default_factory=dict)
+    because: str = ""
+    worst: int = 0
+    worst_row: dict[str, Any] = field(default_factory=dict)
+    spread: tuple[float, float] | None = None
+    waiting: Counter[str] = field(default_factory=Counter)
     problem: str = ""
+
+    @property
+    def variant(self) -> str:
+        """What sets it apart, beside which case of the study it is."""
+        return str(Cell({k: v for k, v in self.settings.items() if k not in CASE_OPTIONS}))
+
+    @property
+    def case(self) -> str:
+        """Which case of the study it is, or ''."""
+        return str(Cell({k: v for k, v in self.settings.items() if k in CASE_OPTIONS}))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much a cell's runs differ from those of another cell with the same chance."""
+
+    base: Found
+    other: Found
+    figure: Figure
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a study says; `differences` are each cell's to the first one, pairwise."""
+    """What a study says; `differences` are pairwise."""
 
     found: list[Found]
     headline: str
     done: int
     wanted: int
-    differences: list[tuple[Found, Figure]] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
 
     @property
     def widest(self) -> float:
@@ -53,30 +82,55 @@ def by_cell(results: Iterable[tuple[int, int, dict[str, Any]]]) -> Rows:
     return rows
 
 
+def figure_of(
+    rows: Sequence[dict[str, Any]], name: str, how: str, *, certain: bool = False
+) -> Figure:
+    """The estimate of a metric, within what it can be."""
+    metric, values = METRICS[name], [row[name] for row in rows]
+    figure = exact(values, how) if certain else ESTIMATES[how](values)
+    if how == "share":
+        return figure
+    cut = sum(row[metric.unless] > 0 for row in rows) if metric.unless else 0
+    return within(figure, metric.most, cut)
+
+
 def found(
     design: Design, study: Study, where: int, rows: list[tuple[int, dict[str, Any]]], certain: bool
 ) -> Found:
     """What the rows of a cell say."""
     settings = design.cells[where].settings
-    problem = next((row["problem"] for _, row in rows if "problem" in row), "")
+    only = [row for _, row in rows]
+    problem = next((row["problem"] for row in only if "problem" in row), "")
     if problem:
-        return Found(where, settings, mean([]), {}, "", rows[0][0], {}, problem)
-    values = [row[study.metric] for _, row in rows]
-    estimate = partial(exact, how=study.how) if certain else ESTIMATES[study.how]
-    beside = partial(exact, how="mean") if certain else mean
-    pick = min if study.best == "high" else max
-    at = pick(range(len(rows)), key=lambda index: (values[index], -index))
-    words = Counter(row["because"] for _, row in rows if row["because"])
+        return Found(where, settings, ESTIMATES["mean"]([]), problem=problem)
+    number, worst = max(rows, key=lambda one: (badness(study, one[1]), -one[0]))
+    words = Counter(row[study.short] for row in only if row[study.short])
     because = ", ".join(f"{word} ({count} of {len(rows)})" for word, count in words.most_common(3))
     return Found(
         where,
         settings,
-        estimate(values),
-        {name: beside([row[name] for _, row in rows]) for name in study.also},
+        figure_of(only, study.metric, study.how, certain=certain),
+        {name: figure_of(only, name, "mean", certain=certain) for name in study.also},
         because,
-        rows[at][0],
-        rows[at][1],
+        number,
+        worst,
+        _spread(study, [row[study.metric] for row in only]),
+        Counter(vm for row in only for vm in row["waiting"].split(", ") if vm),
     )
+
+
+def badness(study: Study, row: dict[str, Any]) -> tuple[float, float]:
+    """What makes a replication the worst: the study's figure, then the first one beside it."""
+    value = row[study.metric] * (-1.0 if study.best == "high" else 1.0)
+    return value, cost(study.also[0], row[study.also[0]])
+
+
+def _spread(study: Study, values: Sequence[float]) -> tuple[float, float] | None:
+    if study.how != "mean" or len(values) < FEWEST_SPREAD or min(values) == max(values):
+        return None
+    tail = 0.05 if study.best == "high" else 0.95
+    half, most = np.quantile(values, [0.5, tail], method="inverted_cdf")
+    return float(half), float(most)
 
 
 def answer(
@@ -92,7 +146,7 @@ def answer(
     wanted = design.replications * len(design.cells)
     return Answer(
         cells,
-        _headline(study, cells, wanted),
+        _headline(study, cells),
         len(results),
         wanted,
         _differences(study, rows, cells, certain),
@@ -102,46 +156,58 @@ def answer(
 def worst_of(study: Study, cells: Sequence[Found]) -> Found | None:
     """The cell whose worst replication is the worst of all."""
     sound = [one for one in cells if not one.problem]
-    pick = min if study.best == "high" else max
-    return pick(sound, key=lambda one: one.worst_row[study.metric]) if sound else None
+    return max(sound, key=lambda one: badness(study, one.worst_row), default=None)
 
 
-def _headline(study: Study, cells: list[Found], wanted: int) -> str:
+def _headline(study: Study, cells: list[Found]) -> str:
     sound = [one for one in cells if not one.problem]
     if not sound:
         return "no cell could be run"
     if study.verdict is not None and len(sound) > 1 and len(sound) == len(cells):
-        return study.verdict([(one.settings, one.figure.value) for one in sound])
+        more = " (some figures are lower bounds)" if any(one.figure.cut for one in sound) else ""
+        return study.verdict([(one.settings, one.figure.value) for one in sound]) + more
     if len(sound) == 1:
         return shown(study, sound[0].figure)
-    key = min if study.best == "low" else max
-    best = key(sound, key=lambda one: one.figure.value)
-    last = (
-        max(sound, key=lambda one: one.figure.value)
-        if key is min
-        else min(sound, key=lambda one: one.figure.value)
-    )
-    if best.figure.value == last.figure.value:
-        return f"{shown(study, best.figure)} with each of the {len(sound)} variants"
+    ranked = sorted(_worst_cases(study, sound), key=lambda one: one.figure.value)
+    if ranked[0].figure.value == ranked[-1].figure.value:
+        return f"{shown(study, ranked[0].figure)} with each of the {len(ranked)} variants"
+    best, last = ranked[:: len(ranked) - 1] if study.best == "low" else ranked[:: 1 - len(ranked)]
     return (
         f"from {shown(study, best.figure)} with {label(best.settings)} "
         f"to {shown(study, last.figure)} with {label(last.settings)}"
     )
 
 
-def _differences(
-    study: Study, rows: Rows, cells: list[Found], certain: bool
-) -> list[tuple[Found, Figure]]:
-    """Of every cell but the first, over the replications that both have."""
+def _worst_cases(study: Study, sound: Sequence[Found]) -> list[Found]:
+    """The worst case of each variant; every cell if there is one variant only."""
+    variants: dict[str, list[Found]] = {}
+    for one in sound:
+        variants.setdefault(one.variant, []).append(one)
+    pick = min if study.best == "high" else max
+    if len(variants) == 1:
+        return list(sound)
+    return [pick(cells, key=lambda one: one.figure.value) for cells in variants.values()]
+
+
+def _differences(study: Study, rows: Rows, cells: list[Found], certain: bool) -> list[Difference]:
+    """Of every cell to the first with the same case, or to the first of all if there is one variant
+    only, over the replications that both have."""
     sound = [one for one in cells if not one.problem]
+    alone = len({one.variant for one in sound}) == 1
+    bases: dict[str, Found] = {}
     made = []
-    for other in sound[1:]:
-        base = {number: row[study.metric] for number, row in rows[sound[0].cell]}
+    for other in sound:
+        base = bases.setdefault("" if alone else other.case, other)
+        if base is other:
+            continue
+        before = dict(rows[base.cell])
         pairs = [
-            (base[number], row[study.metric]) for number, row in rows[other.cell] if number in base
+            row[study.metric] - before[number][study.metric]
+            for number, row in rows[other.cell]
+            if number in before
         ]
-        estimate = partial(exact, how="mean") if certain else mean
-        made.append((other, estimate([b - a for a, b in pairs])))
+        figure = exact(pairs, "mean") if certain else ESTIMATES["mean"](pairs)
+        made.append(Difference(base, other, figure))
     return made
 
 
@@ -152,21 +218,35 @@ def label(settings: dict[str, Any]) -> str:
 
 def shown(study: Study, figure: Figure) -> str:
     """A figure with its interval, in a unit that reads well."""
-    unit = "" if study.how == "share" else METRICS[study.metric].unit
-    return number(figure, unit)
+    if study.how != "share":
+        return number(figure, METRICS[study.metric].unit)
+    if figure.low == figure.high and figure.value in (0.0, 1.0):
+        return "yes" if figure.value else "no"
+    return f"{number(percent(figure), '%')} of the runs"
 
 
-def number(figure: Figure, unit: str) -> str:
+def number(figure: Figure, unit: str, *, signed: bool = False) -> str:
     """A figure with its interval."""
     scale, word = _scaled(unit, figure.value)
     digits = 6 if 0.99 < figure.value < 1.0 else 4
+    plus = "+" if signed and figure.value else ""
     value, low, high = (
-        f"{end / scale:.{digits}g}" for end in (figure.value, figure.low, figure.high)
+        f"{end / scale:{plus}.{digits}g}" for end in (figure.value, figure.low, figure.high)
     )
-    return f"{value}{word}" if figure.low == figure.high else f"{value}{word} [{low}, {high}]"
+    least = "at least " if figure.cut else ""
+    if figure.low < figure.high:
+        return f"{least}{value}{word} [{low}, {high}]"
+    return f"{least}{value}{word}" + (" in each run" if figure.count > 1 else "")
+
+
+def plain(value: float, unit: str) -> str:
+    """A value that was seen, in a unit that reads well."""
+    return number(Figure(value, value, value, 1), unit)
 
 
 def _scaled(unit: str, value: float) -> tuple[float, str]:
+    if unit == "s" and abs(value) >= 172_800.0:
+        return 86_400.0, " d"
     if unit == "s" and abs(value) >= 7200.0:
         return 3600.0, " h"
     if unit == "s" and abs(value) >= 300.0:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from vmsim.whatif.answers import Answer, answer
 from vmsim.whatif.certainty import is_certain
 from vmsim.whatif.design import Cell, Design, crossed, grid, per_shard, suite
 from vmsim.whatif.paths import Setting, changed, parsed, setting
+from vmsim.whatif.replication import ready, seed_of
 from vmsim.whatif.statistics import wanted_count
-from vmsim.whatif.studies import is_option, options_of
+from vmsim.whatif.studies import CASE_OPTIONS, STUDIES, arranged, is_option, options_of
 from vmsim.whatif.studies.study import Study
 from vmsim.whatif.warmup import said as warm_up_said
 from vmsim.whatif.warmup import settled
@@ -26,6 +28,7 @@ from vmsim.whatif.working import Engine, Work
 
 FEWEST = 10
 MOST = 2_000
+COMPARED = 24
 UNFINISHED = "what is not over at the end of a run counts up to there: such times are lower bounds"
 
 
@@ -182,10 +185,35 @@ def _more(question: Question, design: Design, now: Answer) -> int:
     return min(-(-step // design.per_shard) * design.per_shard, max(question.most, 1))
 
 
-def assumed(question: Question, design: Design) -> list[str]:
-    """What the answer takes for granted: the study's assumptions, then the scenario's."""
-    warm_up = warm_up_said(design, question.sets)
-    return [*question.study.assumes, *warm_up, UNFINISHED, *assumptions(question.plan)]
+def assumed(design: Design, sets: Sequence[str] = ()) -> list[str]:
+    """What the answer takes for granted: the study's assumptions, then those of what was run.
+
+    Sentences that are not the same for all variants are marked.
+    """
+    study = STUDIES.get(design.study)
+    variants: dict[str, Cell] = {}
+    for cell in design.cells:
+        kept = {name: value for name, value in cell.settings.items() if name not in CASE_OPTIONS}
+        variants.setdefault(str(Cell(kept)), cell)
+    told = list(filter(None, map(partial(_assumed, design), list(variants.values())[:COMPARED])))
+    common = set[str].intersection(*map(set, told)) if told else set()
+    lines = dict.fromkeys(line for one in told for line in one)
+    return [
+        *(study.assumes if study else ()),
+        *warm_up_said(design, sets),
+        UNFINISHED,
+        *(line if line in common else f"in some variants: {line}" for line in lines),
+    ]
+
+
+def _assumed(design: Design, cell: Cell) -> list[str]:
+    """The assumptions of a cell's first replication; none if it cannot be run."""
+    seed = seed_of(design.seed, 0)
+    try:
+        scenario = arranged(design.scenario, design.study, cell.settings, seed)
+        return assumptions(ready(scenario, seed))
+    except BadInput:
+        return []
 
 
 def counted(replications: int | None) -> int:

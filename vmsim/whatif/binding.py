@@ -12,6 +12,7 @@ from vmsim.trace import Record
 
 CLOSED = "hosts closed"
 QUEUE = "vMotion queue"
+BLOCKED = "blocked: "
 RANK = {test.fault: rank for rank, test in enumerate(FILTERS)}
 WORDS = {
     "InsufficientHostCpuCapacityFault": "cpu",
@@ -19,6 +20,7 @@ WORDS = {
     "InsufficientGraphicsResourcesFault": "gpu",
     "CannotAccessVmDevice": "gpu",
     "CannotAccessVmDisk": "datastore",
+    "DisallowedMigrationDeviceAttached": "a device that stays",
     "FeatureRequirementsNotMet": "EVC",
     "VirtualHardwareVersionNotSupported": "hardware version",
     "RuleViolation": "rule",
@@ -63,4 +65,9 @@ def worded(fault: str) -> str:
 def blocked_by(reason: str) -> str:
     """The constraint behind a reason that holds an evacuation up."""
     why, _, summary = reason.partition(": ")
-    return f"blocked: {_nearest(_faults({'summary': summary})) if summary else why}"
+    return BLOCKED + (_nearest(_faults({"summary": summary})) if summary else worded(why))
+
+
+def holds_moves(word: str) -> bool:
+    """Whether the constraint kept VMs from moving, not from running."""
+    return word == QUEUE or word.startswith(BLOCKED)

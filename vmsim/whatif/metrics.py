@@ -4,6 +4,7 @@ Times are in seconds, shares between 0 and 1. A figure that nothing in the run b
 the downtime of VMs that never went down is.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,11 +19,17 @@ YEAR_S = 365 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure: its unit, what it means, and how a ledger gives it."""
+    """A figure: its unit, what it means, and how a ledger gives it.
+
+    None is below 0 and none above `most`. Where the metric `unless` is above 0, the run ended
+    before this one was known: it is more than was measured.
+    """
 
     unit: str
     means: str
     of: Callable[[Ledger], float]
+    unless: str = ""
+    most: float = math.inf
 
 
 def downtimes(ledger: Ledger) -> list[Incident]:
@@ -53,6 +60,18 @@ def _minutes_per_year(ledger: Ledger) -> float:
     return _sum()(ledger) / 60.0 / (ledger.vm_s / YEAR_S) if ledger.vm_s else 0.0
 
 
+MORE_IS_BETTER = frozenset((
+    "all_run", "availability", "devices_used", "empty_hosts", "hosts_done", "hosts_open",
+    "packing_cpu", "packing_memory", "probes", "running", "upgraded",
+))  # fmt: skip
+"""Of all other metrics, less is better."""
+
+
+def cost(name: str, value: float) -> float:
+    """The value of a metric with a sign that makes less the better."""
+    return -value if name in MORE_IS_BETTER else value
+
+
 def makespan_s(ledger: Ledger) -> float:
     """From the first request for maintenance to the end of the last one."""
     spans = ledger.maintenances
@@ -67,9 +86,30 @@ def unfinished(ledger: Ledger) -> float:
     return float(sum(1 for host in ledger.hosts.values() if host.asked_s >= 0.0))
 
 
+def _emptying(ledger: Ledger) -> dict[str, float]:
+    """For how long each host has been emptied that still is at the end."""
+    return {
+        name: ledger.now_s - host.asked_s
+        for name, host in ledger.hosts.items()
+        if host.asked_s >= 0.0 > host.entered_s
+    }
+
+
 def unplaced(ledger: Ledger) -> float:
     """VMs that are wanted on and do not run at the end."""
     return float(sum(1 for vm in ledger.vms.values() if vm.wanted and not vm.running))
+
+
+def unhoused(ledger: Ledger) -> float:
+    """VMs that do not run at the end, or run where they should leave."""
+    leaving = _emptying(ledger)
+    stuck = sum(1 for vm in ledger.vms.values() if vm.running and vm.host in leaving)
+    return unplaced(ledger) + stuck
+
+
+def _probes(ledger: Ledger) -> list[bool]:
+    """Of each probe, whether it runs."""
+    return [vm.running for vm in ledger.vms.values() if "/probe-" in vm.key]
 
 
 def _restored(level: float) -> Callable[[Ledger], float]:
@@ -101,25 +141,29 @@ def _share(part: str, whole: str) -> Callable[[Ledger], float]:
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "downtime_s": Metric("s", "downtime of all VMs together", _sum()),
+        "downtime_s": Metric("s", "downtime of all VMs together", _sum(), "lost"),
         "downtime_worst_s": Metric(
             "s", "longest downtime of a VM",
-            lambda x: worst([item.lasted_s for item in downtimes(x)]),
+            lambda x: worst([item.lasted_s for item in downtimes(x)]), "lost",
         ),
         "downtime_p95_s": Metric(
             "s", "95 % of the downtimes are not longer",
-            lambda x: quantile([item.lasted_s for item in downtimes(x)], 0.95),
+            lambda x: quantile([item.lasted_s for item in downtimes(x)], 0.95), "lost",
         ),
         "downtime_min_per_vm_year": Metric("min", "downtime per VM and year", _minutes_per_year),
         "availability": Metric(
             "", "share of the VMs' time that they were not down",
-            lambda x: 1.0 - _minutes_per_year(x) * 60.0 / YEAR_S,
+            lambda x: 1.0 - _minutes_per_year(x) * 60.0 / YEAR_S, most=1.0,
         ),
-        "evacuation_down_s": Metric("s", "downtime by evacuations", _sum("Evacuation")),
-        "failure_down_s": Metric("s", "downtime by failures of hosts", _sum("HostFailure")),
-        "administrator_down_s": Metric("s", "downtime by the administrator", _sum("Administrator")),
+        "evacuation_down_s": Metric("s", "downtime by evacuations", _sum("Evacuation"), "lost"),
+        "failure_down_s": Metric("s", "downtime by failures of hosts", _sum("HostFailure"), "lost"),
+        "administrator_down_s": Metric(
+            "s", "downtime by the administrator", _sum("Administrator"), "lost"
+        ),
         "detect_s": Metric("s", "downtime before the first try to start", _sum("", "detect_s")),
-        "wait_s": Metric("s", "downtime while no host was open for it", _sum("", "wait_s")),
+        "wait_s": Metric(
+            "s", "downtime while no host was open for it", _sum("", "wait_s"), "lost"
+        ),
         "retry_s": Metric("s", "downtime from an open host to the next try", _sum("", "retry_s")),
         "start_s": Metric("s", "downtime while starting", _sum("", "start_s")),
         "retry_worst_s": Metric(
@@ -133,21 +177,25 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "", "VMs with a downtime", lambda x: float(len({item.vm for item in downtimes(x)}))
         ),
         "unplaced": Metric("", "VMs that do not run at the end", unplaced),
+        "unhoused": Metric("", "VMs without room on the hosts that stay", unhoused),
         "lost": Metric(
             "", "VMs that ran before and do not at the end",
             lambda x: float(len({item.vm for item in downtimes(x) if item.open})),
         ),
         "all_run": Metric(
-            "", "1 if every VM that is wanted on runs at the end",
-            lambda x: float(unplaced(x) == 0),
+            "", "every VM that is wanted on runs at the end",
+            lambda x: float(unplaced(x) == 0), most=1.0,
         ),
         "probes": Metric(
-            "", "probes that run at the end",
-            lambda x: float(sum(vm.running and "/probe-" in vm.key for vm in x.vms.values())),
+            "", "probes that run at the end", lambda x: float(sum(_probes(x))), "all_probes_run"
+        ),
+        "all_probes_run": Metric(
+            "", "every probe that was tried runs",
+            lambda x: float(all(_probes(x) or [False])), most=1.0,
         ),
         "upgraded": Metric(
-            "", "1 if every host was through maintenance",
-            lambda x: float(not unfinished(x) and len(x.maintenances) >= len(x.hosts)),
+            "", "every host was through maintenance",
+            lambda x: float(not unfinished(x) and len(x.maintenances) >= len(x.hosts)), most=1.0,
         ),
         "refused_by_cpu": Metric(
             "", "VMs that could not move for the CPU generation",
@@ -155,35 +203,41 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         ),
         "running": Metric(
             "", "VMs that run at the end",
-            lambda x: float(sum(vm.running for vm in x.vms.values())),
+            lambda x: float(sum(vm.running for vm in x.vms.values())), "all_probes_run",
         ),
         "waiting_mean": Metric(
             "", "VMs that wait for a host, over time",
             lambda x: x.waiting_vm_s / x.counted_s if x.counted_s else 0.0,
         ),
         "waiting_worst": Metric(
-            "", "most VMs that waited at once", lambda x: float(x.waiting_worst)
+            "", "VMs that waited at once, at most", lambda x: float(x.waiting_worst)
         ),
         "waiting_vm_s": Metric("s", "time that VMs waited for a host", lambda x: x.waiting_vm_s),
         "creation_p99_s": Metric(
             "s", "99 % of the VMs ran so soon after creation",
-            lambda x: quantile(x.creations_s, 0.99),
+            lambda x: quantile(x.creations_s, 0.99), "unplaced",
         ),
         "creation_mean_s": Metric(
             "s", "from creation to running",
-            lambda x: float(np.mean(x.creations_s)) if x.creations_s else 0.0,
+            lambda x: float(np.mean(x.creations_s)) if x.creations_s else 0.0, "unplaced",
         ),
         "creations_refused": Metric(
             "", "share of the new VMs that no host took at first",
-            lambda x: x.counts.refused_creations / max(x.counts.created, 1),
+            lambda x: x.counts.refused_creations / max(x.counts.created, 1), most=1.0,
         ),
-        "makespan_s": Metric("s", "from the first maintenance to the end of the last", makespan_s),
+        "makespan_s": Metric(
+            "s", "from the first maintenance to the end of the last", makespan_s, "hosts_unfinished"
+        ),
         "hosts_unfinished": Metric("", "hosts not through with it at the end", unfinished),
         "hosts_done": Metric(
             "", "maintenances that were finished", lambda x: float(len(x.maintenances))
         ),
         "evacuation_worst_s": Metric(
-            "s", "longest time to empty a host", lambda x: worst(x.evacuations_s)
+            "s", "longest time to empty a host",
+            lambda x: worst([*x.evacuations_s, *_emptying(x).values()]), "hosts_not_empty",
+        ),
+        "hosts_not_empty": Metric(
+            "", "hosts that are still being emptied at the end", lambda x: float(len(_emptying(x)))
         ),
         "stalls": Metric("", "times an evacuation was held up", lambda x: float(x.counts.stalls)),
         "blockers": Metric("", "VMs that held one up", lambda x: float(len(x.blockers))),
@@ -196,17 +250,25 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "", "VMs that HA gave up", lambda x: float(x.counts.failovers_failed)
         ),
         "host_failures": Metric("", "hosts that failed", lambda x: float(x.counts.host_failures)),
-        "restored_50_s": Metric("s", "half of the lost VMs ran again", _restored(0.50)),
-        "restored_95_s": Metric("s", "95 % of the lost VMs ran again", _restored(0.95)),
-        "restored_all_s": Metric("s", "all lost VMs ran again", _restored(1.0)),
-        "gpu_hours_lost": Metric("h", "device hours of VMs that were down", gpu_hours_lost),
-        "packing_cpu": Metric("", "vCPUs used of hosts in use", _share("used_cpu", "busy_cpu")),
-        "packing_memory": Metric("", "memory used of hosts in use", _share("used_mem", "busy_mem")),
+        "restored_50_s": Metric("s", "half of the lost VMs ran again", _restored(0.50), "lost"),
+        "restored_95_s": Metric("s", "95 % of the lost VMs ran again", _restored(0.95), "lost"),
+        "restored_all_s": Metric("s", "all lost VMs ran again", _restored(1.0), "lost"),
+        "gpu_hours_lost": Metric(
+            "h", "device hours of VMs that were down", gpu_hours_lost, "lost"
+        ),
+        "packing_cpu": Metric(
+            "", "share of vCPUs used, of hosts in use", _share("used_cpu", "busy_cpu")
+        ),
+        "packing_memory": Metric(
+            "", "share of memory used, of hosts in use", _share("used_mem", "busy_mem")
+        ),
         "stranded_cpu": Metric(
-            "", "vCPUs free beside too little memory", _share("stranded_cpu", "all_cpu")
+            "", "share of vCPUs free beside too little memory",
+            _share("stranded_cpu", "all_cpu"), most=1.0,
         ),
         "stranded_memory": Metric(
-            "", "memory free beside too few vCPUs", _share("stranded_mem", "all_mem")
+            "", "share of memory free beside too few vCPUs",
+            _share("stranded_mem", "all_mem"), most=1.0,
         ),
         "reclaim_gib": Metric(
             "GiB", "memory promised beyond what hosts have, over time",
@@ -215,9 +277,13 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "exposed_vm_s": Metric(
             "s", "time that VMs were on such hosts", lambda x: x.capacity.sum_of("over_vms")
         ),
-        "empty_hosts": Metric("", "share of open hosts without a VM", _share("empty", "open")),
+        "empty_hosts": Metric(
+            "", "share of open hosts without a VM", _share("empty", "open"), most=1.0
+        ),
         "hosts_open": Metric("", "open hosts, over time", lambda x: x.capacity.mean("open")),
-        "devices_used": Metric("", "share of device units in use", _share("gpu_used", "gpu_all")),
+        "devices_used": Metric(
+            "", "share of device units in use", _share("gpu_used", "gpu_all"), most=1.0
+        ),
     }
 )  # fmt: skip
 

@@ -20,12 +20,13 @@ from vmsim.documents import Document, Lines
 from vmsim.loading import Plan, plan
 from vmsim.running import Opened
 from vmsim.simulate import System
+from vmsim.whatif.binding import holds_moves
 from vmsim.whatif.capacity import Capacity
 from vmsim.whatif.incidents import Incident
 from vmsim.whatif.ledger import Ledger
 from vmsim.whatif.metrics import measured
 
-WORST_SHOWN = 6
+NAMES_KEPT = 1_000
 
 
 class Outcome(msgspec.Struct):
@@ -81,10 +82,11 @@ def replicate(made: Plan, opened: Opened, sink: Any = None, warm_s: float = 0.0)
         ledger.close(float(system.env.now))
     row: dict[str, Any] = {
         "seed": made.scenario.spec.seed,
-        "because": _short(ledger),
+        "because": _short(ledger.bound),
+        "kept_off": _short({k: v for k, v in ledger.bound.items() if not holds_moves(k)}),
         "worst_vm": _worst(ledger),
         "waiting": _names([vm.key for vm in ledger.vms.values() if vm.wanted and not vm.running]),
-        "blocking": _names([f"{vm} ({why})" for vm, why in sorted(ledger.blockers.items())]),
+        "blocking": _blocking(ledger.blockers),
         "digest": system.trace.digest(),
         "records": system.trace.count,
         **measured(ledger),
@@ -92,9 +94,9 @@ def replicate(made: Plan, opened: Opened, sink: Any = None, warm_s: float = 0.0)
     return Outcome(row, ledger.incidents)
 
 
-def _short(ledger: Ledger) -> str:
+def _short(bound: Mapping[str, float]) -> str:
     """What was short for the longest time, summed over VMs, or ''."""
-    return max(ledger.bound, key=lambda word: (ledger.bound[word], word), default="")
+    return max(bound, key=lambda word: (bound[word], word), default="")
 
 
 def _worst(ledger: Ledger) -> str:
@@ -103,6 +105,14 @@ def _worst(ledger: Ledger) -> str:
     return "" if longest is None else longest.vm
 
 
+def _blocking(blockers: Mapping[str, str]) -> str:
+    """`a, b (reason); c (other reason)`."""
+    by_reason: dict[str, list[str]] = {}
+    for vm, why in sorted(blockers.items()):
+        by_reason.setdefault(why, []).append(vm)
+    return "; ".join(f"{_names(vms)} ({why})" for why, vms in by_reason.items())
+
+
 def _names(names: list[str]) -> str:
-    more = f" and {len(names) - WORST_SHOWN} more" if len(names) > WORST_SHOWN else ""
-    return ", ".join(names[:WORST_SHOWN]) + more
+    """The first NAMES_KEPT; metrics say how many there are."""
+    return ", ".join(names[:NAMES_KEPT])

@@ -2,9 +2,12 @@
 
 Means get Student's interval, shares Wilson's, quantiles the order statistics' interval; all of
 them hold for independent replications. A figure is a value with its interval; an interval that
-cannot be had (one replication, too few for a P99) is infinite, never narrow.
+cannot be had (one replication, too few for a P99) is infinite, never narrow. What the quantity
+itself cannot be (a negative downtime) is cut off: the truth is not there, so the interval covers
+it as often as before.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +21,16 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """An estimate with the ends of its interval and the number of replications behind it."""
+    """An estimate with the ends of its interval and the number of replications behind it.
+
+    In `cut` of them the run ended before the value was known, so it is at least this much.
+    """
 
     value: float
     low: float
     high: float
     count: int
+    cut: int = 0
 
     @property
     def half_width(self) -> float:
@@ -44,6 +51,8 @@ def mean(values: Sequence[float]) -> Figure:
     count = len(found)
     if count == 0:
         return Figure(math.nan, -math.inf, math.inf, 0)
+    if count > 1 and float(np.ptp(found)) == 0.0:
+        return Figure(values[0], values[0], values[0], count)
     centre = float(found.mean())
     if count == 1:
         return Figure(centre, -math.inf, math.inf, 1)
@@ -101,6 +110,18 @@ def exact(values: Sequence[float], how: str) -> Figure:
     """The figure when every case there is was run: no chance is left, so it has no width."""
     found = ESTIMATES[how](values)
     return Figure(found.value, found.value, found.value, found.count)
+
+
+def within(figure: Figure, most: float, cut: int = 0) -> Figure:
+    """The figure of a quantity from 0 to `most`, with what cannot be cut off its interval."""
+    low, high = max(figure.low, 0.0), min(figure.high, most)
+    return dataclasses.replace(figure, low=low, high=high, cut=cut)
+
+
+def percent(share: Figure) -> Figure:
+    """A share from 0 to 1 in per cent."""
+    low, high = 100.0 * share.low, 100.0 * share.high
+    return dataclasses.replace(share, value=100.0 * share.value, low=low, high=high)
 
 
 def wanted_count(figure: Figure, relative: float) -> int:

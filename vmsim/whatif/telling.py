@@ -6,14 +6,16 @@ from pathlib import Path
 
 from vmsim.problems import BadInput, Problem
 from vmsim.running import Opened
-from vmsim.whatif.answers import Answer, Found, label, number, shown
+from vmsim.whatif.answers import Answer, Found, figure_of, label, number, plain, shown
 from vmsim.whatif.asking import Question, assumed, designed
 from vmsim.whatif.design import Design
 from vmsim.whatif.metrics import METRICS
-from vmsim.whatif.statistics import Figure
+from vmsim.whatif.statistics import Figure, percent
+from vmsim.whatif.studies.study import Study
 from vmsim.whatif.working import replicated
 
 ROWS_SHOWN = 40
+NAMES_SHOWN = 6
 
 
 def as_text(
@@ -26,26 +28,32 @@ def as_text(
 ) -> Iterator[str]:
     """The answer in lines."""
     study = question.study
-    metric = METRICS[study.metric]
     yield f"{study.question}  (question {study.number}, scenario {design.name})"
     yield f"  {found.headline}"
-    done = f"{found.done} of {found.wanted}" if found.done < found.wanted else f"{found.done}"
-    runs = f"{done} runs in {len(found.found)} cells"
-    yield f"  {metric.means}; {study.how} over replications, 95 % interval ({runs})"
+    yield f"  {_measured(study, found)}"
     yield ""
     yield from _cells(question, found)
-    if compare and found.differences:
-        yield ""
-        yield f"differences to {label(found.found[0].settings)}, on the same chance:"
-        unit = metric.unit
-        for one, figure in found.differences:
-            yield f"  {label(one.settings)}: {number(figure, unit)}{_sure(figure)}"
+    yield from _beside(study)
+    if compare:
+        yield from _differences(study, found)
     yield from _worst(question, worst)
     yield from _short_of(question, found)
     yield ""
     yield "assumptions"
-    yield from (f"  {text}" for text in assumed(question, design))
+    yield from (f"  {text}" for text in assumed(design, question.sets))
     yield f"design {design.id[:16]}, vmsim {design.suite}, root seed {design.seed}"
+
+
+def _measured(study: Study, found: Answer) -> str:
+    """What the figures are, and how many runs there are."""
+    done = f"{found.done} of {found.wanted}" if found.done < found.wanted else f"{found.done}"
+    runs = f"{done} runs, {len(found.found)} cells"
+    means = METRICS[study.metric].means
+    if all(one.problem or one.figure.count == 1 for one in found.found):
+        return f"{means}; nothing is left to chance, so one run of a cell says all ({runs})"
+    if study.how == "share":
+        return f"share of the runs with: {means}; [95 % interval] ({runs})"
+    return f"{means}; mean over the runs and its [95 % interval] ({runs})"
 
 
 def _cells(question: Question, found: Answer) -> Iterator[str]:
@@ -55,27 +63,74 @@ def _cells(question: Question, found: Answer) -> Iterator[str]:
             yield f"  {label(one.settings)}: cannot be run: {one.problem}"
             continue
         yield f"  {label(one.settings)}: {shown(study, one.figure)}"
-        beside = [f"{name} {number(value, METRICS[name].unit)}" for name, value in one.also.items()]
-        if beside:
-            yield f"      {'; '.join(beside)}"
-        if one.because:
-            yield f"      because: {one.because}"
-        for name in ("blocking", "waiting"):
-            if one.worst_row.get(name):
-                yield f"      {name}: {one.worst_row[name]}"
+        yield from (f"      {line}" for line in _details(study, one))
     if len(found.found) > ROWS_SHOWN:
         yield f"  and {len(found.found) - ROWS_SHOWN} more: --json shows all"
+
+
+def _details(study: Study, one: Found) -> Iterator[str]:
+    """What is told of a cell below its figure."""
+    if one.spread is not None:
+        unit = METRICS[study.metric].unit
+        half, most = (plain(value, unit) for value in one.spread)
+        end = "least" if study.best == "high" else "most"
+        yield f"half of the runs: at {end} {half}; 95 % of them: at {end} {most}"
+    if one.also:
+        yield "; ".join(f"{k} {number(v, METRICS[k].unit)}" for k, v in one.also.items())
+    yield f"because: {one.because or 'nothing was short'}"
+    if one.worst_row["blocking"]:
+        yield f"blocking: {_blocking(study, one.worst_row['blocking'])}"
+    if one.waiting:
+        of = one.figure.count
+        told = [f"{vm} ({count} of {of})" for vm, count in one.waiting.most_common(NAMES_SHOWN)]
+        yield f"waiting at the end: {', '.join(told)}{_more(len(one.waiting))}"
+
+
+def _blocking(study: Study, text: str) -> str:
+    """The VMs by what keeps them; all of them if they are what is asked for."""
+    if study.metric == "blockers":
+        return text
+    told = []
+    for group in text.split("; "):
+        vms, _, why = group.partition(" (")
+        names = vms.split(", ")
+        told.append(f"{', '.join(names[:NAMES_SHOWN])}{_more(len(names))} ({why}")
+    return "; ".join(told)
+
+
+def _more(count: int) -> str:
+    return f" and {count - NAMES_SHOWN} more" if count > NAMES_SHOWN else ""
+
+
+def _beside(study: Study) -> Iterator[str]:
+    """What the names of the other figures mean."""
+    if study.also:
+        yield ""
+        yield from (f"  {name}: {METRICS[name].means}" for name in study.also)
+
+
+def _differences(study: Study, found: Answer) -> Iterator[str]:
+    base, shares = -1, study.how == "share"
+    unit = "percentage points" if shares else METRICS[study.metric].unit
+    for one in found.differences[:ROWS_SHOWN]:
+        if one.base.cell != base:
+            yield ""
+            yield f"differences to {label(one.base.settings)}, run by run on the same chance:"
+            base = one.base.cell
+        text = number(percent(one.figure) if shares else one.figure, unit, signed=True)
+        bounds = " (between lower bounds)" if one.base.figure.cut or one.other.figure.cut else ""
+        yield f"  {label(one.other.settings)}: {text}{bounds or _sure(one.figure)}"
 
 
 def _worst(question: Question, worst: tuple[Found, str] | None) -> Iterator[str]:
     if worst is None:
         return
     one, command = worst
-    value = one.worst_row[question.study.metric]
-    text = number(Figure(value, value, value, 1), METRICS[question.study.metric].unit)
-    vm = f", VM {one.worst_row['worst_vm']}" if one.worst_row["worst_vm"] else ""
+    row, study = one.worst_row, question.study
+    text = shown(study, figure_of([row], study.metric, study.how, certain=True))
+    vm = f", longest without running: VM {row['worst_vm']}" if row["worst_vm"] else ""
     yield ""
-    yield f"worst case: {text}{vm}, seed {one.worst_row['seed']}; see it with"
+    yield f"worst case: {text}{vm}, seed {row['seed']}; see it with"
     yield f"  {command}"
 
 
@@ -92,7 +147,7 @@ def _short_of(question: Question, found: Answer) -> Iterator[str]:
 
 
 def _sure(figure: Figure) -> str:
-    if figure.low > 0 or figure.high < 0:
+    if figure.low > 0 or figure.high < 0 or figure.low == figure.high:
         return ""
     return " (may be none)"
 
@@ -114,9 +169,14 @@ def to_json(question: Question, design: Design, found: Answer) -> str:
         "wanted": found.wanted,
         "cells": [_cell_json(one) for one in found.found],
         "differences": [
-            {"settings": one.settings, **_ends(figure)} for one, figure in found.differences
+            {
+                "settings": one.other.settings,
+                "against": one.base.settings,
+                **_ends(one.figure),
+            }
+            for one in found.differences
         ],
-        "assumptions": assumed(question, design),
+        "assumptions": assumed(design, question.sets),
     }
     return json.dumps(value, indent=2)
 
@@ -128,7 +188,12 @@ def _cell_json(one: Found) -> dict[str, object]:
         "settings": one.settings,
         **_ends(one.figure),
         "replications": one.figure.count,
+        "atLeast": one.figure.cut > 0,
+        "half": one.spread and one.spread[0],
+        "most": one.spread and one.spread[1],
         "because": one.because,
+        "waiting": dict(one.waiting.most_common()),
+        "blocking": one.worst_row["blocking"],
         "worst": one.worst,
         "worstSeed": one.worst_row["seed"],
         "worstVm": one.worst_row["worst_vm"],

@@ -14,21 +14,16 @@ from typing import Any
 from vmsim.problems import BadInput, Problem
 from vmsim.whatif import design as designs
 from vmsim.whatif import store
-from vmsim.whatif.answers import by_cell
+from vmsim.whatif.answers import by_cell, figure_of, number
 from vmsim.whatif.design import Design
 from vmsim.whatif.drawing import Picture, charted, quantity, word
-from vmsim.whatif.metrics import METRICS
-from vmsim.whatif.statistics import ESTIMATES, Figure, mean
+from vmsim.whatif.metrics import METRICS, cost
+from vmsim.whatif.statistics import Figure
 from vmsim.whatif.studies import STUDIES
 
 PLAN = "plan.json"
 SHOWN = 60
 POINTS = 2_000
-MORE_IS_BETTER = frozenset((
-    "all_run", "availability", "devices_used", "empty_hosts", "hosts_done", "hosts_open",
-    "packing_cpu", "packing_memory", "probes", "running", "upgraded",
-))  # fmt: skip
-"""Of all other metrics, less is better."""
 USUAL = ("downtime_s", "waiting_worst")
 BLUE, ORANGE = "#0072B2", "#D55E00"
 
@@ -82,16 +77,25 @@ class Variants:
         """The best and the worst variant, in a sentence."""
         if not self.found:
             return "No variant could be run."
-        ranked = sorted(self.found, key=lambda one: _cost(self.metric, one.one.value))
-        unit = METRICS[self.metric].unit
-        ends = [f"{one.one.value:.4g} {unit}".strip() for one in (ranked[0], ranked[-1])]
+        ranked = sorted(self.found, key=lambda one: cost(self.metric, one.one.value))
+        best, worst = self._alike(ranked), self._alike(ranked[::-1])
         lost = f" {self.problems} variants could not be run." if self.problems else ""
-        if len(ranked) == 1:
-            return f"{METRICS[self.metric].means}: {ends[0]}.{lost}"
-        return (
-            f"{METRICS[self.metric].means}: best with {self.label(ranked[0])} ({ends[0]}), "
-            f"worst with {self.label(ranked[-1])} ({ends[1]}).{lost}"
-        )
+        means = METRICS[self.metric].means
+        if len(best) == len(ranked):
+            alike = f" with each of the {len(ranked)} variants" if len(ranked) > 1 else ""
+            return f"{means}: {self._figure(best[0])}{alike}.{lost}"
+        return f"{means}: best {self._named(best)}, worst {self._named(worst)}.{lost}"
+
+    def _alike(self, ranked: Sequence[Variant]) -> list[Variant]:
+        """The first one, and those with the same value."""
+        return [one for one in ranked if one.one.value == ranked[0].one.value]
+
+    def _named(self, alike: Sequence[Variant]) -> str:
+        more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
+        return f"with {self.label(alike[0])}{more} ({self._figure(alike[0])})"
+
+    def _figure(self, one: Variant) -> str:
+        return number(one.one, METRICS[self.metric].unit)
 
     @property
     def assumptions(self) -> list[str]:
@@ -130,21 +134,17 @@ def compared(design: Design, folder: Path, metric: str = "", against: str = "") 
         if name not in METRICS:
             hint = f"one of {', '.join(METRICS)}"
             raise BadInput([Problem(f"there is no metric {name}", field="--metric", hint=hint)])
-    how = ESTIMATES[study.how] if study and metric == study.metric else mean
+    how = study.how if study and metric == study.metric else "mean"
     found, problems = [], 0
     for cell, pairs in by_cell(store.rows(folder, design)).items():
         rows = [row for _, row in pairs if "problem" not in row]
         problems += not rows
         if rows:
-            one, other = ([row[name] for row in rows] for name in (metric, against))
             given = design.cells[cell].settings
             settings = {name: designs.shown(value) for name, value in given.items()}
-            found.append(Variant(settings, how(one), mean(other)))
+            one, other = figure_of(rows, metric, how), figure_of(rows, against, "mean")
+            found.append(Variant(settings, one, other))
     return Variants(design, found, metric, against, problems)
-
-
-def _cost(metric: str, value: float) -> float:
-    return -value if metric in MORE_IS_BETTER else value
 
 
 def _titled(metric: str) -> str:
@@ -166,7 +166,7 @@ def _tips(sweep: Variants) -> list[dict[str, Any]]:
 
 def ranked(sweep: Variants) -> Picture:
     """Each variant's figure with its interval, the best first."""
-    chosen = sorted(sweep.found, key=lambda one: _cost(sweep.metric, one.one.value))[:SHOWN]
+    chosen = sorted(sweep.found, key=lambda one: cost(sweep.metric, one.one.value))[:SHOWN]
     rows = [_row(sweep, one) for one in chosen]
     y = word("variant", "", sort=None, axis={"title": None, "labelLimit": 360})
     x = quantity("value", _titled(sweep.metric), scale={"zero": False})
@@ -253,7 +253,7 @@ def front(sweep: Variants) -> list[Variant]:
     """The variants that no other one beats in both metrics, by the first metric."""
 
     def costs(one: Variant) -> tuple[float, float]:
-        return _cost(sweep.metric, one.one.value), _cost(sweep.against, one.other.value)
+        return cost(sweep.metric, one.one.value), cost(sweep.against, one.other.value)
 
     found: list[Variant] = []
     for one in sorted(sweep.found, key=costs):

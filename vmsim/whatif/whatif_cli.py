@@ -149,10 +149,13 @@ class Session:
                 file=sys.stderr,
             )
             raise typer.Exit(INTERRUPTED) from None
+        problems = {one.problem for one in found.found}
+        if len(problems) == 1 and "" not in problems:
+            raise BadInput([Problem(f"no cell can be run: {problems.pop()}")])
         self.tell(design, found, compare=compare, as_json=as_json)
         if report is not None:
             self.draw(design, report)
-        if all(one.problem for one in found.found):
+        if "" not in problems:
             raise typer.Exit(2)
 
     def tell(self, design: "Design", found: "Answer", *, compare: bool, as_json: bool) -> None:

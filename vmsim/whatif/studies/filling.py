@@ -8,6 +8,7 @@ from vmsim.whatif.studies.study import (
     LEFT_OUT,
     SETTLED_S,
     SETTLING,
+    SHORT,
     Case,
     Option,
     Spec,
@@ -19,6 +20,7 @@ from vmsim.whatif.studies.study import (
 PROBE = "probe-{}"
 SETTLE = Option("30m", "time for placing and restarting")
 K = Option(1, "largest hosts that fail")
+TRIED = "no more than `most` probes are tried: more may fit if all of them run"
 BEST = "placed as the scenario's policy does; `vmsim bounds` says how far that is from the best"
 
 
@@ -62,7 +64,7 @@ def _retire(case: Case) -> None:
     glob = str(case.given("hosts"))
     gone = [name for name in names(case.spec) if fnmatchcase(name, glob)]
     if not gone or len(gone) == len(names(case.spec)):
-        hint = "--set hosts=GLOB names the generation that goes"
+        hint = f"--set hosts=GLOB names those that go, of {', '.join(names(case.spec)[:8])}, ..."
         raise BadInput([Problem(f"{glob} names {len(gone)} hosts", field="hosts", hint=hint)])
     _grow(case)
     kept = [entry for entry in case.spec["timeline"] if entry.get("failHost") not in gone]
@@ -281,7 +283,7 @@ STUDIES = (
         12, "what-fits", "How many more VMs of each class fit?", "probes", "mean", _probe,
         {"k": Option(0, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
         _classes, ("k=0,1",), also=("packing_cpu", "packing_memory"),
-        assumes=(LEFT_OUT, "probes come one class at a time, on top of what runs", BEST),
+        assumes=(LEFT_OUT, "probes come one class at a time, on top of what runs", TRIED, BEST),
         best="high", replications=1,
     ),
     Study(
@@ -304,9 +306,9 @@ STUDIES = (
         assumes=(LEFT_OUT, "one host, drawn, fails"), best="high",
     ),
     Study(
-        22, "consolidate", "How many hosts does one cluster instead of several free?", "unplaced",
+        22, "consolidate", "How many hosts does one cluster instead of several free?", "unhoused",
         "mean", _consolidate, {"k": K, "settle": SETTLE}, _freed,
-        also=("migrations", "packing_memory", "blockers"),
+        also=("unplaced", "hosts_not_empty", "migrations", "packing_memory"), short=SHORT,
         assumes=(LEFT_OUT, "a zone's clusters become one; the smallest hosts go first", BEST),
         replications=1, verdict=_freed_verdict,
     ),
@@ -329,7 +331,7 @@ STUDIES = (
         also=("probes", "reclaim_gib", "exposed_vm_s", "packing_memory"),
         assumes=(LEFT_OUT, "room is counted in VMs of --set class=NAME, by default the most common "
                  "class", "contention is not modelled: the memory to reclaim and the exposed time "
-                 "are what could come at most, if all VMs used all their memory at once"),
+                 "are what could come at most, if all VMs used all their memory at once", TRIED),
         best="high", replications=1,
     ),
     Study(
@@ -338,7 +340,8 @@ STUDIES = (
         {"k": Option(1, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
         _changes, also=("packing_cpu", "packing_memory"),
         assumes=(LEFT_OUT, "changes: one more host of each kind, or one rule left out",
-                 "room is counted in VMs of --set class=NAME, by default the most common class"),
+                 "room is counted in VMs of --set class=NAME, by default the most common class",
+                 TRIED),
         best="high", replications=1, verdict=_change_verdict,
     ),
 )  # fmt: skip

@@ -128,6 +128,7 @@ def known_host(spec: Spec, name: Any) -> str:
     return str(name)
 
 
+KEPT_OFF, SHORT = "kept_off", "because"
 Cases = Callable[[Spec, Mapping[str, Any]], list[dict[str, Any]]]
 
 
@@ -141,8 +142,9 @@ class Study:
 
     `metric` and `how` (mean, share, p50, ...) are the figure; `also` are shown beside it. `cases`
     lists what is gone through when the user does not say which (every host, every month): one cell
-    each. `variants` are compared when the user varies nothing. `best` says whether the smallest or
-    largest figure is the worst case.
+    each. `variants` are compared when the user varies nothing. `best` says whether a low or a high
+    figure is the better one. `short` is the column of what was short: by default for VMs that were
+    to run (KEPT_OFF), or for moves, too (SHORT).
     """
 
     number: int
@@ -157,6 +159,7 @@ class Study:
     also: Sequence[str] = ()
     assumes: Sequence[str] = ()
     best: str = "low"
+    short: str = KEPT_OFF
     replications: int = 30
     verdict: Callable[[Sequence[tuple[dict[str, Any], float]]], str] | None = None
 

@@ -1,0 +1,197 @@
+"""What a user reads: no figure that cannot be, no bound that looks like a value, no stale word."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from backends import opened
+from vmsim.cli import app
+from vmsim.loading import load
+from vmsim.whatif.answers import Answer, figure_of, number, shown, worst_of
+from vmsim.whatif.asking import Question, ask, assumed, designed
+from vmsim.whatif.statistics import Figure
+from vmsim.whatif.studies import STUDIES
+from vmsim.whatif.telling import as_text, to_json
+from vmsim.whatif.working import Engine
+
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
+
+
+def question(study: str, scenario: str, *sets: str, **more: Any) -> Question:
+    return Question(STUDIES[study], load(SCENARIOS / f"{scenario}.yaml"), sets, **more)
+
+
+def answered(asked: Question, folder: Path) -> Answer:
+    return ask(asked, folder, Engine("serial"), opened, lambda *_: None)[1]
+
+
+def told(asked: Question, folder: Path) -> str:
+    design, found = ask(asked, folder, Engine("serial"), opened, lambda *_: None)
+    return "\n".join(as_text(asked, design, found, compare=True, worst=None))
+
+
+def rows(**columns: list[float]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def test_interval_keeps_to_what_the_quantity_can_be() -> None:
+    down = figure_of(rows(downtime_s=[0, 0, 0, 90], lost=[0, 0, 0, 0]), "downtime_s", "mean")
+    up = figure_of(rows(availability=[1, 1, 0.9]), "availability", "mean")
+
+    assert (down.value, down.low) == (22.5, 0.0)
+    assert down.high == pytest.approx(22.5 + 3.1824 * 22.5, rel=1e-4), "Student's, as ever"
+    assert (up.high, up.low > 0.8) == (1.0, True)
+
+
+def test_runs_that_are_all_alike_are_called_so() -> None:
+    alike = figure_of(rows(creations_refused=[1 / 22] * 30), "creations_refused", "mean")
+    assert number(alike, "") == "0.04545 in each run"
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"),
+    [
+        (Figure(0.5, 0.25, 0.75, 8), "50 % [25, 75] of the runs"),
+        (Figure(1.0, 1.0, 1.0, 1), "yes"),
+        (Figure(0.0, 0.0, 0.0, 1), "no"),
+    ],
+)
+def test_share_reads_as_runs_or_as_yes_and_no(figure: Figure, text: str) -> None:
+    assert shown(STUDIES["any-k-down"], figure) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(299, "299 s"), (3600, "60 min"), (7200, "2 h"), (3 * 86_400, "3 d"), (-7200, "-2 h")],
+)
+def test_long_times_have_units_that_read_well(seconds: float, text: str) -> None:
+    assert number(Figure(seconds, seconds, seconds, 1), "s") == text
+
+
+def test_host_that_never_gets_empty_is_the_worst_not_the_fastest(tmp_path: Path) -> None:
+    answer = answered(question("evacuation-time", "eviction-block"), tmp_path)
+
+    blocked, free = answer.found[0], answer.found[1]
+    assert (blocked.settings["host"], blocked.figure.value, blocked.figure.cut) == (
+        "esx-1", 7200.0, 1,
+    )  # fmt: skip
+    assert (free.figure.value, free.figure.cut) == (10.0, 0)
+    assert answer.headline == "at least 2 h with each of the 2 variants"
+
+
+def test_vm_that_never_came_back_makes_a_lower_bound(tmp_path: Path) -> None:
+    text = told(question("boot-storm", "host-failure"), tmp_path)
+    assert "at least 60 min with each of the 3 variants" in text
+    assert "down=esx-2: 0 s (between lower bounds)" in text
+
+
+def test_probes_that_all_run_are_a_lower_bound(tmp_path: Path) -> None:
+    few, many = (
+        answered(question("best-change", "drs-rules", f"most={most}"), tmp_path)
+        for most in (3, 200)
+    )
+    assert few.headline == "no change gains anything (some figures are lower bounds)"
+    assert "one more esx-{}" in many.headline
+    assert "lower bounds" not in many.headline
+
+
+def test_assumptions_are_those_of_what_was_run(tmp_path: Path) -> None:
+    line = "a VM that cannot be migrated off a host entering maintenance: {}"
+    usual = question("retry-policy", "gpu-stranded")
+    fixed = question("retry-policy", "gpu-stranded", "policies.eviction=block")
+    varied = question("gpu-stranded", "gpu-stranded")
+    once = question("upgrade-duration", "rolling-upgrade")
+
+    said = [assumed(designed(one, opened)) for one in (usual, fixed, varied, once)]
+
+    assert line.format("drs_poweroff") in said[0]
+    assert line.format("block") in said[1]
+    assert not any("drs_poweroff" in one for one in said[1])
+    assert f"in some variants: {line.format('block')}" in said[2]
+    assert not any("one-by-one" in one for one in said[3]), "the study has its own upgrade"
+
+
+def test_differences_are_to_the_same_case_of_the_first_variant(tmp_path: Path) -> None:
+    asked = question("restart-policy", "eviction-policy", replications=3)
+    pairs = [
+        (one.base.settings, one.other.settings) for one in answered(asked, tmp_path).differences
+    ]
+    assert pairs == [
+        ({"restart": "own-host", "host": host}, {"restart": "anywhere", "host": host})
+        for host in ("esx-1", "esx-2")
+    ]
+
+
+def test_headline_goes_from_variant_to_variant_by_their_worst_cases(tmp_path: Path) -> None:
+    asked = question("restart-policy", "eviction-policy", replications=3)
+    headline = answered(asked, tmp_path).headline
+    assert "from 70 s in each run with restart=anywhere, host=esx-1 to" in headline
+    assert headline.endswith("with restart=own-host, host=esx-1")
+
+
+def test_queue_for_moves_is_no_reason_of_downtime(tmp_path: Path) -> None:
+    asked = question("downtime-per-year", "year-of-failures", "years=60d", replications=2)
+    found = answered(asked, tmp_path).found[0]
+    assert found.worst_row["because"] == "vMotion queue"
+    assert found.because == ""
+
+
+def test_worst_of_equal_cases_is_the_one_that_is_worse_beside(tmp_path: Path) -> None:
+    asked = question("any-k-down", "host-failure", varies=["k=1,2"])
+
+    found = answered(asked, tmp_path).found
+    worst = worst_of(asked.study, found)
+
+    assert {one.figure.value for one in found} == {0.0}
+    unplaced = {one.settings["down"]: one.worst_row["unplaced"] for one in found}
+    assert worst is not None
+    assert unplaced[worst.settings["down"]] == max(unplaced.values()) > min(unplaced.values())
+
+
+def test_all_that_waits_and_blocks_is_there(tmp_path: Path) -> None:
+    """Six names are shown of what stands beside; who asks for the VMs gets all."""
+    fits, blocks = (
+        question("what-fits", "zone-pinning", "k=0"),
+        question("who-blocks", "overfull-cluster", "host=esx-1"),
+    )
+    design, found = ask(fits, tmp_path, Engine("serial"), opened, lambda *_: None)
+
+    value = json.loads(to_json(fits, design, found))["cells"][0]
+    text = told(blocks, tmp_path)
+
+    assert len(value["waiting"]) == 200 - value["value"]
+    blocking = next(line for line in text.splitlines() if "blocking: " in line)
+    assert len(blocking.split(", ")) > 6
+    assert " more" not in blocking
+
+
+def test_names_say_in_how_many_runs_a_vm_waited(tmp_path: Path) -> None:
+    asked = question("all-run-k-down", "host-failure", "k=1", replications=6)
+    waiting = answered(asked, tmp_path).found[0].waiting
+    assert sum(waiting.values()) == 6
+    assert f"{waiting.most_common(1)[0][0]} ({waiting.most_common(1)[0][1]} of 6)" in told(
+        asked, tmp_path
+    )
+
+
+def test_reason_that_no_cell_can_be_run_is_told_once(tmp_path: Path) -> None:
+    words = ["whatif", "decommission", "--on", "rolling-upgrade", "--set", "hosts=none-*"]
+    done = CliRunner().invoke(app, [*words, "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert done.output.count("none-* names 0 hosts") == 1
+    assert "--set hosts=GLOB" in done.output
+    assert "assumptions" not in done.output
+
+
+def test_host_that_its_vms_cannot_leave_is_not_given_up(tmp_path: Path) -> None:
+    clusters = (
+        "clusters=[{name: a, hosts: [{name: esx-1, cores: 32, memory: 128Gi,"
+        " devices: {grid_a100-8c: 2}}]}, {name: b, hosts: [{name: 'esx-1{}', count: 2, cores: 32,"
+        " memory: 256Gi}]}]"
+    )
+    answer = answered(question("consolidate", "eviction-block", clusters), tmp_path)
+    assert [one.figure.value for one in answer.found] == [0.0, 2.0]
+    assert answer.headline.startswith("0 hosts can be given up")
