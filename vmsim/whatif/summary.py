@@ -16,21 +16,18 @@ from scipy import special
 from vmsim.problems import BadInput, Problem
 from vmsim.whatif import dataset
 from vmsim.whatif.metrics import METRICS
-from vmsim.whatif.statistics import CONFIDENCE
+from vmsim.whatif.statistics import CONFIDENCE, Figure, within
 
 Column = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A metric in a cell: replications, mean with its 95 % interval, least and most."""
+    """A metric in a cell: its mean, and the least and the most of a replication."""
 
     cell: int
     metric: str
-    count: int
-    mean: float
-    low: float
-    high: float
+    figure: Figure
     least: float
     most: float
 
@@ -41,17 +38,21 @@ def summary(folder: Path, metrics: Sequence[str]) -> Iterator[Line]:
     if unknown:
         hint = f"one of {', '.join(METRICS)}"
         raise BadInput([Problem(f"there is no metric {unknown[0]}", field="--metric", hint=hint)])
-    columns = dataset.columns(folder, ["cell", *metrics])
+    beside = {METRICS[name].unless for name in metrics} - {""}
+    columns = dataset.columns(folder, ["cell", *dict.fromkeys([*metrics, *sorted(beside)])])
     order = np.argsort(columns["cell"], kind="stable")
     cells, starts = np.unique(columns["cell"][order], return_index=True)
+    sums = {name: np.add.reduceat(columns[name][order] > 0.0, starts) for name in beside}
     found = {name: _found(columns[name][order], starts) for name in metrics}
     for row, cell in enumerate(cells.tolist()):
         for name in metrics:
-            yield Line(int(cell), name, *found[name][row])
+            *ends, least, most = found[name][row]
+            cut = int(sums[METRICS[name].unless][row]) if METRICS[name].unless else 0
+            yield Line(int(cell), name, within(Figure(*ends), METRICS[name].most, cut), least, most)
 
 
 def _found(values: Column, starts: NDArray[np.intp]) -> list[Any]:
-    """Count, mean, ends, least and most of each group; values that are not there do not count."""
+    """Mean, ends, count, least and most of each group; values that are not there do not count."""
     there = ~np.isnan(values)
     count = np.add.reduceat(there.astype(float), starts)
     some = np.maximum(count, 1.0)
@@ -64,5 +65,5 @@ def _found(values: Column, starts: NDArray[np.intp]) -> list[Any]:
     half = np.where(count > 1, half, np.inf)
     least = np.fmin.reduceat(values, starts)
     most = np.fmax.reduceat(values, starts)
-    columns = (count.astype(int), mean, mean - half, mean + half, least, most)
+    columns = (mean, mean - half, mean + half, count.astype(int), least, most)
     return list(zip(*(column.tolist() for column in columns), strict=True))

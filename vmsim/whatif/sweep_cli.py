@@ -204,15 +204,21 @@ def summary(
     """Print the mean of each cell with its 95 % interval, from what `merge` wrote."""
     with exit_codes():
         from vmsim.whatif import design, summary
+        from vmsim.whatif.answers import label, number, plain
+        from vmsim.whatif.metrics import METRICS
         from vmsim.whatif.studies import STUDIES
 
         made = design.read(folder / PLAN)
         study = STUDIES.get(made.study)
         names = metric or [study.metric if study else "downtime_s"]
         for one in summary.summary(folder, names):
-            ends = f"[{one.low:.6g}, {one.high:.6g}], {one.least:.6g} to {one.most:.6g}"
-            print(f"{made.cells[one.cell] or 'the scenario as it is'}: {one.metric} "
-                  f"{one.mean:.6g} {ends}, {one.count} runs")  # fmt: skip
+            cell, unit = label(made.cells[one.cell].settings), METRICS[one.metric].unit
+            if not one.figure.count:
+                print(f"{cell}: cannot be run: `vmsim sweep merge {folder}` says why")
+                continue
+            ends = f"from {plain(one.least, unit)} to {plain(one.most, unit)}"
+            count = f"{one.figure.count} runs"
+            print(f"{cell}: {one.metric} {number(one.figure, unit)}; {ends} in {count}")
 
 
 @app.command()
