@@ -615,3 +615,21 @@ def test_vm_role_powers_on_what_ha_gave_up_and_not_before() -> None:
     assert wanted == [("Restart", 230), ("Restart", 355), ("User", 360)]
     assert [t for t, _, _ in run.log("VmFailoverFailed")] == [360]
     assert (run.seen("a").power, run.seen("a").host) == (ON, "esx-2")
+
+
+def test_host_that_is_being_emptied_counts_until_that_is_admitted() -> None:
+    made = world(hosts(3), **KEPT)
+    for key in ("ns/a", "ns/b", "ns/c"):
+        made.running(key, HALF)
+    made.off("ns/d", HALF)
+    made.hosts.enter_maintenance("esx-1")
+    made.cluster.power_on("ns/d")
+    assert said(made, "ns/d") == ""
+    made.settle()
+    for key in ("ns/b", "ns/d"):
+        made.cluster.power_off(key)
+    made.until(made.env.now + QUICK.power_off_s + 0.001)
+    assert made.hosts.blockers("esx-1") == {}
+    assert made.state("esx-1") == "EnteringMaintenance"
+    made.cluster.power_on("ns/d")
+    assert said(made, "ns/d") == FAULT

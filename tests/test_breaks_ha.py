@@ -73,8 +73,8 @@ def asleep(self: Availability) -> None:
     return None
 
 
-def every_host(policy: Any, hosts: Any, load: Any) -> str:
-    return ""
+def every_load(policy: Any, hosts: Any) -> ha.Judge:
+    return lambda load: ""
 
 
 BREAKS: dict[str, tuple[Break, Callable[[], None]]] = {
@@ -131,7 +131,7 @@ BREAKS: dict[str, tuple[Break, Callable[[], None]]] = {
         ),
     ),
     "everything is admitted": (
-        replace(admission_control, "shortage", every_host),
+        replace(admission_control, "judge", every_load),
         simulated.test_power_on_that_breaks_the_failover_level_is_refused_with_its_fault,
     ),
     "maintenance is always admitted": (

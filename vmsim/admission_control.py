@@ -14,7 +14,7 @@ from math import ceil
 
 from vmsim.actions import Fault, Verb
 from vmsim.fleet import Fleet, Guest
-from vmsim.ha import Amount, ControlPolicy, Settings, memory_overhead_mib, shortage
+from vmsim.ha import Amount, ControlPolicy, Judge, Load, Settings, judge, memory_overhead_mib
 from vmsim.objects import HostState, PowerState
 from vmsim.placement import Requirement
 
@@ -41,6 +41,8 @@ class AdmissionControl:
         self._load: dict[str, Counter[Amount]] = {}
         self._changed: dict[str, None] = {}
         self._capacity: list[Amount] = []
+        self._judges: dict[str, Judge] = {}
+        self._states: list[HostState] = []
         self._works = settings.control.policy in (ControlPolicy.SLOTS, ControlPolicy.PERCENTAGE)
         if self._works:
             fleet.subscribe(self._see)
@@ -62,10 +64,10 @@ class AdmissionControl:
         if not self._works:
             return None
         cluster, amount = guest.requirement.cluster, reserved(guest.requirement)
-        load = self._current(cluster)
+        load = list(self._current(cluster).items())
         if guest.key not in self._counted:
-            load = load + Counter({amount: 1})
-        fault = self._judge(cluster, load, without=-1)
+            load.append((amount, 1))
+        fault = _fault(self._judge(cluster), load)
         if fault is None:
             self._changed[guest.key] = None  # its power-on starts now, so it counts from here on
         return fault
@@ -75,12 +77,19 @@ class AdmissionControl:
         if not self._works:
             return None
         cluster = self._fleet.inventory.hosts[row].cluster
-        return self._judge(cluster, self._current(cluster), without=row)
+        hosts = list(self._hosts(cluster, without=row))
+        return _fault(judge(self._settings.control, hosts), self._current(cluster).items())
 
-    def _judge(self, cluster: str, load: Counter[Amount], without: int) -> Fault | None:
-        hosts = list(self._hosts(cluster, without))
-        short = shortage(self._settings.control, hosts, list(load.items()))
-        return Fault(FAULT, short) if short else None
+    def _judge(self, cluster: str) -> Judge:
+        """Judges loads on the hosts of the cluster; kept while no host changes or is emptied."""
+        states = self._fleet.inventory.states
+        if self._fleet.draining or states != self._states:
+            self._judges.clear()
+            self._states = states.copy()
+        if cluster not in self._judges:
+            hosts = list(self._hosts(cluster, without=-1))
+            self._judges[cluster] = judge(self._settings.control, hosts)
+        return self._judges[cluster]
 
     def _hosts(self, cluster: str, without: int) -> Iterator[Amount]:
         inventory, capacity = self._fleet.inventory, self._capacity
@@ -102,12 +111,17 @@ class AdmissionControl:
         before = self._counted.pop(key, None)
         if before is not None:
             cluster, amount = before
-            self._load[cluster] -= Counter({amount: 1})
+            self._load[cluster][amount] -= 1
         guest = self._fleet.guests.get(key)
         if guest is not None and counts(guest):
             cluster, amount = guest.requirement.cluster, reserved(guest.requirement)
             self._counted[key] = (cluster, amount)
             self._load.setdefault(cluster, Counter())[amount] += 1
+
+
+def _fault(judged: Judge, load: Load) -> Fault | None:
+    short = judged(load)
+    return Fault(FAULT, short) if short else None
 
 
 def counts(guest: Guest) -> bool:

@@ -10,10 +10,11 @@ Services API reference (ClusterDasConfigInfo, ClusterDasVmSettings, ClusterVmCom
 Settings); Availability is "vSphere Availability" 6.7.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, TypeAlias
 
 
@@ -151,6 +152,9 @@ class Amount:
 
 Load: TypeAlias = Iterable[tuple[Amount, int]]
 """What VMs reserve: how many of each kind."""
+Judge: TypeAlias = Callable[[Load], str]
+Share: TypeAlias = tuple[int, int]
+"""How much there is of a resource, and the per cent of it that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,16 +283,25 @@ def usable(total: int, percent: int) -> int:
     return total * (100 - percent) // 100
 
 
-def shortage(control: Control, hosts: Sequence[Amount], load: Sequence[tuple[Amount, int]]) -> str:
-    """Why these VMs on these hosts violate the failover level, or '' when they do not.
+def judge(control: Control, hosts: Sequence[Amount]) -> Judge:
+    """Tells why VMs on these hosts violate the failover level, or '' when they do not.
 
     Hosts are those that count: in the cluster, not in maintenance (a failed one counts until it
     is removed). Sources: Availability, "Admission Control"; Deepdive.
     """
     if control.policy is ControlPolicy.SLOTS:
-        return _slot_shortage(control, hosts, load)
+        return partial(_slot_shortage, control, hosts)
     if control.policy is ControlPolicy.PERCENTAGE:
-        return _percent_shortage(control, hosts, load)
+        return partial(_percent_shortage, control.min_cpu_mhz, _shares(control, hosts))
+    return _no_shortage
+
+
+def shortage(control: Control, hosts: Sequence[Amount], load: Load) -> str:
+    """Why these VMs on these hosts violate the failover level, or ''; see `judge`."""
+    return judge(control, hosts)(load)
+
+
+def _no_shortage(load: Load) -> str:
     return ""
 
 
@@ -306,20 +319,24 @@ def _slot_shortage(control: Control, hosts: Sequence[Amount], load: Load) -> str
     )
 
 
-def _percent_shortage(control: Control, hosts: Sequence[Amount], load: Load) -> str:
-    load = list(load)
+def _shares(control: Control, hosts: Sequence[Amount]) -> tuple[Share, Share]:
+    """What the hosts have and what of it is kept, of CPU and of memory."""
     cpu = [host.cpu_mhz for host in hosts]
     memory = [host.memory_mib for host in hosts]
-    shares = (share_of_largest(cpu, control.tolerated), share_of_largest(memory, control.tolerated))
-    wanted = control.percent or shares
-    used_cpu = sum(count * max(vm.cpu_mhz, control.min_cpu_mhz) for vm, count in load)
-    used_memory = sum(count * vm.memory_mib for vm, count in load)
+    largest = tuple(share_of_largest(each, control.tolerated) for each in (cpu, memory))
+    kept_cpu, kept_memory = control.percent or largest
+    return (sum(cpu), kept_cpu), (sum(memory), kept_memory)
+
+
+def _percent_shortage(min_cpu_mhz: int, shares: tuple[Share, Share], load: Load) -> str:
+    used_cpu = used_memory = 0
+    for vm, count in load:
+        used_cpu += count * max(vm.cpu_mhz, min_cpu_mhz)
+        used_memory += count * vm.memory_mib
     short = []
-    pairs = (
-        ("CPU", sum(cpu), used_cpu, wanted[0]),
-        ("memory", sum(memory), used_memory, wanted[1]),
-    )
-    for name, total, used, percent in pairs:
-        if (total - used) * 100 < percent * total or not total:
-            short.append(f"{free_percent(total, used)} % of {name} is left, {percent} % is kept")
+    for name, (total, kept), used in zip(
+        ("CPU", "memory"), shares, (used_cpu, used_memory), strict=True
+    ):
+        if (total - used) * 100 < kept * total or not total:
+            short.append(f"{free_percent(total, used)} % of {name} is left, {kept} % is kept")
     return "; ".join(short)
