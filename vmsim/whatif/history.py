@@ -12,6 +12,7 @@ import numpy as np
 
 from vmsim.trace import Record, read, read_header
 from vmsim.whatif.capacity import Capacity
+from vmsim.whatif.entries import enter
 from vmsim.whatif.ledger import Ledger
 
 Segment = tuple[float, float, str]
@@ -106,7 +107,7 @@ class History:
 
     def see(self, record: Record) -> None:
         """Take one record in."""
-        self.ledger.see(record)
+        enter(self.ledger, record)
         now_s, name, kind = record.t, record.object, record.kind
         if kind in ("Host", "HostAdded"):
             self.hosts[name] = Lane("Up", now_s)

@@ -1,4 +1,4 @@
-"""What happened to each VM and each host, as far as records tell?
+"""What happened to each VM and each host? `entries` tells it, record by record.
 
 A VM is down from the record that it stopped until its guest is seen ready again (its status has an
 address), or is seen to run when nobody saw an address. Being powered off by its user, or deleted,
@@ -10,20 +10,15 @@ warm-up was over is forgotten; the state it led to stays.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
-from vmsim.trace import Record
-from vmsim.whatif.binding import QUEUE, binding, blocked_by
+from vmsim.whatif.binding import blocked_by
 from vmsim.whatif.capacity import Capacity
 from vmsim.whatif.incidents import CREATION, VM, Counts, Host, Incident
 
-QUEUED_S = 0.001  # times are rounded in records
-CAUSES = {"Evacuation": "Evacuation", "Administrator": "Administrator"}
-
 
 class Ledger:
-    """Takes records one by one; afterwards `close` it and read `metrics`."""
+    """What is known so far; afterwards `close` it and read `metrics`."""
 
     def __init__(self, capacity: Capacity, warm_s: float = 0.0) -> None:
         self.capacity = capacity
@@ -45,16 +40,13 @@ class Ledger:
         self.opened_s: list[float] = []
         self._wanted_of: dict[str, tuple[str, bool]] = {}
 
-    def see(self, record: Record) -> None:
-        """Take one record in."""
-        if record.t > self.now_s:
-            if self.now_s < self.warm_s <= record.t:
+    def reach(self, now_s: float) -> None:
+        """It is `now_s` at least; the warm-up ends when it is over."""
+        if now_s > self.now_s:
+            if self.now_s < self.warm_s <= now_s:
                 self.pass_to(self.warm_s)
                 self._forget()
-            self.pass_to(record.t)
-        handler = _HANDLERS.get(record.kind)
-        if handler is not None:
-            handler(self, record)
+            self.pass_to(now_s)
 
     @property
     def counted_s(self) -> float:
@@ -84,7 +76,7 @@ class Ledger:
 
     def close(self, end_s: float) -> None:
         """The run is over: what is still open stays open, up to here."""
-        self.see(Record(end_s, 0, "run", "End", "", {}))
+        self.reach(end_s)
         for vm in self.vms.values():
             self._stop_waiting(vm)
             if vm.now is not None:
@@ -184,213 +176,3 @@ class Ledger:
         if manifest is not None:
             self._wanted_of[name] = self.wanted(manifest)
         return self._wanted_of.get(name, ("", True))
-
-
-def _added(ledger: Ledger, record: Record) -> None:
-    name = record.data.get("template")
-    manifest = record.data.get("manifest") or {}
-    class_name, wanted = ledger.wanted(manifest) if name is None else ledger.template(name)
-    vm = ledger.vms[record.object] = VM(record.object, class_name, wanted, record.t)
-    ledger.counts.created += 1
-    if wanted:
-        vm.now = Incident(vm.key, class_name, CREATION, "", record.t)
-
-
-def _modified(ledger: Ledger, record: Record) -> None:
-    vm = ledger.vms.get(record.object)
-    if vm is not None:
-        vm.class_name, wanted = ledger.wanted(record.data["manifest"])
-        if vm.wanted and not wanted:
-            ledger.gone(vm)
-        vm.wanted = wanted
-
-
-def _deleting(ledger: Ledger, record: Record) -> None:
-    vm = ledger.vms.get(record.object)
-    if vm is not None:
-        ledger.gone(vm)
-
-
-def _deleted(ledger: Ledger, record: Record) -> None:
-    if record.data.get("kind") is None and record.object in ledger.vms:
-        ledger.gone(ledger.vms[record.object])
-        ledger.capacity.leave(record.object)
-        del ledger.vms[record.object]
-
-
-def _task_started(ledger: Ledger, record: Record) -> None:
-    vm = ledger.vms.get(record.object)
-    verb = record.data["verb"]
-    if vm is not None and vm.now is not None and verb in ("PowerOnVM", "CreateVM"):
-        vm.started_s = ledger.now_s
-        vm.tried_s = ledger.now_s if vm.tried_s < 0.0 else vm.tried_s
-    if vm is not None and verb == "MigrateVM":
-        leaves = record.data["cause"] == "Evacuation" and vm.key not in ledger.blockers
-        asked_s = ledger.hosts.get(vm.host, Host()).asked_s if leaves else -1.0
-        vm.due_s = asked_s if asked_s >= 0.0 else ledger.now_s
-
-
-def _powered_on(ledger: Ledger, record: Record) -> None:
-    vm = ledger.vms.get(record.object)
-    if vm is not None:
-        ledger.runs(vm, record.data["host"])
-
-
-def _powered_off(ledger: Ledger, record: Record) -> None:
-    vm = ledger.vms.get(record.object)
-    if vm is not None:
-        vm.host = record.data["host"] or vm.host
-        cause = CAUSES.get(record.data["cause"])
-        if cause is None:
-            ledger.gone(vm)
-        ledger.down(vm, cause or "")
-
-
-def _terminated(ledger: Ledger, record: Record) -> None:
-    vm = ledger.vms.get(record.object)
-    if vm is not None:
-        vm.host = record.data["host"] or vm.host
-        ledger.down(vm, "HostFailure")
-
-
-def _migrated(ledger: Ledger, record: Record) -> None:
-    vm, data, counts = ledger.vms.get(record.object), record.data, ledger.counts
-    counts.migrations += 1
-    counts.moved_mib += data.get("moved_mib", 0.0)
-    counts.slowed += data.get("slowdown", 0.0) > 0.0
-    ledger.migrations_s.append(data.get("duration_s", 0.0))
-    ledger.stuns_s.append(data.get("downtime_s", 0.0))
-    if vm is not None:
-        queued_s = ledger.now_s - vm.due_s - data.get("duration_s", 0.0)
-        if queued_s >= QUEUED_S:
-            ledger.bound[QUEUE] += queued_s
-        vm.host = data["host"]
-        ledger.capacity.enter(vm.key, vm.class_name, vm.host)
-
-
-def _status(ledger: Ledger, record: Record) -> None:
-    vm = ledger.vms.get(record.object)
-    if vm is not None and vm.now is not None and vm.on_s >= 0.0 and record.data.get("ip"):
-        ledger.end(vm, ledger.now_s)
-
-
-def _refused(ledger: Ledger, record: Record) -> None:
-    vm = ledger.vms.get(record.object)
-    if vm is None:
-        return
-    why = binding(record, ledger.capacity.devices_of(vm.class_name))
-    if vm.running:
-        ledger.refused_moves[vm.key] = why
-    else:
-        ledger.refuse(vm, why)
-
-
-def _host_state(ledger: Ledger, record: Record) -> None:
-    host = ledger.hosts.setdefault(record.object, Host())
-    _MAINTENANCE.get(record.kind, _other)(ledger, host)
-    host.state = record.data["state"]
-    ledger.capacity.open(record.object, host.state == "Up")
-    if host.state == "Up":
-        ledger.opened_s.append(ledger.now_s)
-
-
-def _asked(ledger: Ledger, host: Host) -> None:
-    host.asked_s, host.entered_s = ledger.now_s, -1.0
-
-
-def _entered(ledger: Ledger, host: Host) -> None:
-    ledger.unblock(host)
-    host.entered_s = ledger.now_s
-    ledger.evacuations_s.append(ledger.now_s - host.asked_s)
-
-
-def _left(ledger: Ledger, host: Host) -> None:
-    if host.entered_s >= 0.0:
-        ledger.maintenances.append((host.asked_s, ledger.now_s))
-    host.asked_s = -1.0
-
-
-def _other(ledger: Ledger, host: Host) -> None:
-    ledger.unblock(host)
-
-
-_MAINTENANCE = {
-    "EnteringMaintenanceMode": _asked,
-    "EnteredMaintenanceMode": _entered,
-    "ExitMaintenanceMode": _left,
-}
-
-
-def _host_cut_off(ledger: Ledger, record: Record) -> None:
-    _host_state(ledger, record)
-    ledger.counts.host_failures += 1
-
-
-def _host_lost(ledger: Ledger, record: Record) -> None:
-    _host_cut_off(ledger, record)
-    for vm in ledger.vms.values():
-        if vm.host == record.object and vm.running:
-            ledger.down(vm, "HostFailure")
-
-
-def _host_declared(ledger: Ledger, record: Record) -> None:
-    ledger.hosts[record.object] = Host()
-    ledger.capacity.declare(record.object, record.data)
-    if record.kind == "HostAdded":
-        ledger.opened_s.append(ledger.now_s)
-
-
-def _blocked(ledger: Ledger, record: Record) -> None:
-    host = ledger.hosts[record.object]
-    ledger.unblock(host)
-    host.blocked = record.data["vms"]
-    if host.blocked:
-        ledger.counts.stalls += 1
-        ledger.blockers.update(host.blocked)
-
-
-def _applied(ledger: Ledger, record: Record) -> None:
-    ledger.capacity.learn(record.data["manifest"])
-
-
-def _template(ledger: Ledger, record: Record) -> None:
-    ledger.template(record.object, record.data["manifest"])
-
-
-def _count(name: str) -> Callable[[Ledger, Record], None]:
-    def count(ledger: Ledger, record: Record) -> None:
-        setattr(ledger.counts, name, getattr(ledger.counts, name) + 1)
-
-    return count
-
-
-_HANDLERS: dict[str, Callable[[Ledger, Record], None]] = {
-    "Host": _host_declared,
-    "HostAdded": _host_declared,
-    "EnteringMaintenanceMode": _host_state,
-    "EnteredMaintenanceMode": _host_state,
-    "ExitMaintenanceMode": _host_state,
-    "HostConnected": _host_state,
-    "HostRemoved": _host_state,
-    "HostIsolated": _host_cut_off,
-    "HostStorageLost": _host_cut_off,
-    "HostConnectionLost": _host_lost,
-    "EvacuationBlocked": _blocked,
-    "Applied": _applied,
-    "WorkloadTemplate": _template,
-    "Added": _added,
-    "Modified": _modified,
-    "Deleting": _deleting,
-    "Deleted": _deleted,
-    "TaskStarted": _task_started,
-    "TaskFailed": _count("tasks_failed"),
-    "Requeued": _count("retries"),
-    "VmFailoverFailed": _count("failovers_failed"),
-    "VmPoweredOn": _powered_on,
-    "VmPoweredOff": _powered_off,
-    "VmTerminated": _terminated,
-    "VmMigrated": _migrated,
-    "Status": _status,
-    "NoCompatibleHost": _refused,
-    "InsufficientFailoverResources": _refused,
-}

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from vmsim.running import Opened
 from vmsim.simulate import System
 from vmsim.whatif.binding import holds_moves
 from vmsim.whatif.capacity import Capacity
+from vmsim.whatif.entries import enter
 from vmsim.whatif.incidents import Incident
 from vmsim.whatif.ledger import Ledger
 from vmsim.whatif.metrics import measured
@@ -67,7 +68,7 @@ def started(
     with opened("memory", made.all_hosts) as backend:
         system = System(made, backend, simpy.Environment(), sink)
         ledger = Ledger(Capacity(made.edition.name, promise.cpu, promise.memory), warm_s)
-        system.trace.listen(ledger.see)
+        system.trace.listen(partial(enter, ledger))
         try:
             yield system, ledger
         finally:
