@@ -10,7 +10,7 @@ from typing import Any
 
 from vmsim.whatif.drawing import ROW_PX, ZOOM, Picture, charted, quantity, word
 from vmsim.whatif.history import History, Lane, Level, binned
-from vmsim.whatif.metrics import downtimes, quantile
+from vmsim.whatif.metrics import quantile
 
 LANES_SHOWN = 40
 SEGMENTS_SHOWN = 8_000
@@ -164,7 +164,7 @@ def distribution(runs: Sequence[History]) -> Picture:
         ["run", "downtimes", "P50, min", "P95, min", "P99, min", "longest, min"]
     ]
     for run in runs:
-        lengths = sorted(item.lasted_s / 60.0 for item in downtimes(run.ledger))
+        lengths = sorted(item.lasted_s / 60.0 for item in run.ledger.downtimes)
         steps = lengths[:: max(1, len(lengths) // POINTS_SHOWN)]
         rows.append({"run": run.name, "minutes": 0.0, "share": 0.0})
         rows += [

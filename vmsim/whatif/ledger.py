@@ -26,6 +26,9 @@ class Ledger:
         self.vms: dict[str, VM] = {}
         self.hosts: dict[str, Host] = {}
         self.incidents: list[Incident] = []
+        self.downtimes: list[Incident] = []
+        self.downtimes_s: list[float] = []
+        self.downtimes_by_s: defaultdict[str, list[float]] = defaultdict(list)
         self.creations_s: list[float] = []
         self.migrations_s: list[float] = []
         self.stuns_s: list[float] = []
@@ -63,10 +66,11 @@ class Ledger:
     def _forget(self) -> None:
         """The warm-up is over: only what begins from here on counts."""
         for found in (
-            self.incidents, self.creations_s, self.migrations_s, self.stuns_s, self.evacuations_s,
-            self.maintenances,
+            self.incidents, self.downtimes, self.downtimes_s, self.creations_s, self.migrations_s,
+            self.stuns_s, self.evacuations_s, self.maintenances,
         ):  # fmt: skip
             found.clear()
+        self.downtimes_by_s.clear()
         self.bound.clear()
         self.counts = Counts()
         self.waiting_worst, self.waiting_vm_s, self.vm_s = self.waiting_now, 0.0, 0.0
@@ -111,8 +115,13 @@ class Ledger:
         vm.now, vm.on_s = None, -1.0
         if now.began_s < self.warm_s:
             return
-        if now.cause == CREATION:
-            self.creations_s.append(now.lasted_s)
+        lasted_s = now.lasted_s
+        if now.cause != CREATION:
+            self.downtimes.append(now)
+            self.downtimes_s.append(lasted_s)
+            self.downtimes_by_s[now.cause].append(lasted_s)
+        else:
+            self.creations_s.append(lasted_s)
             if not now.because and not still_open:
                 return
         self.incidents.append(now)

@@ -7,11 +7,11 @@ the downtime of VMs that never went down is.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 
 import numpy as np
 
-from vmsim.whatif.incidents import CREATION, Incident
 from vmsim.whatif.ledger import Ledger
 
 YEAR_S = 365 * 86_400.0
@@ -32,17 +32,18 @@ class Metric:
     most: float = math.inf
 
 
-def downtimes(ledger: Ledger) -> list[Incident]:
-    """The incidents that are downtime."""
-    return [item for item in ledger.incidents if item.cause != CREATION]
+def downtime_s(ledger: Ledger) -> float:
+    """Downtime of all VMs together."""
+    return float(sum(ledger.downtimes_s))
 
 
-def _sum(cause: str = "", phase: str = "lasted_s") -> Callable[[Ledger], float]:
-    def total(ledger: Ledger) -> float:
-        chosen = [item for item in downtimes(ledger) if cause in ("", item.cause)]
-        return float(sum(getattr(item, phase) for item in chosen))
+def _by(cause: str) -> Callable[[Ledger], float]:
+    return lambda ledger: float(sum(ledger.downtimes_by_s.get(cause, ())))
 
-    return total
+
+def _phase(name: str) -> Callable[[Ledger], float]:
+    length_s = attrgetter(name)
+    return lambda ledger: float(sum(map(length_s, ledger.downtimes)))
 
 
 def worst(values: Sequence[float]) -> float:
@@ -57,7 +58,7 @@ def quantile(values: Sequence[float], level: float) -> float:
 
 def _minutes_per_year(ledger: Ledger) -> float:
     """Of the years for which VMs were there, from creation to deletion."""
-    return _sum()(ledger) / 60.0 / (ledger.vm_s / YEAR_S) if ledger.vm_s else 0.0
+    return downtime_s(ledger) / 60.0 / (ledger.vm_s / YEAR_S) if ledger.vm_s else 0.0
 
 
 MORE_IS_BETTER = frozenset((
@@ -114,24 +115,18 @@ def _probes(ledger: Ledger) -> list[bool]:
 
 def _restored(level: float) -> Callable[[Ledger], float]:
     """When that share of the VMs that a host's failure stopped ran again, since the failure."""
-
-    def since_s(ledger: Ledger) -> float:
-        lost = [item.lasted_s for item in downtimes(ledger) if item.cause == "HostFailure"]
-        return quantile(lost, level)
-
-    return since_s
+    return lambda ledger: quantile(ledger.downtimes_by_s.get("HostFailure", ()), level)
 
 
 def _retries(ledger: Ledger) -> list[float]:
-    return [item.retry_s for item in downtimes(ledger) if item.because and not item.open]
+    return [item.retry_s for item in ledger.downtimes if item.because and not item.open]
 
 
 def gpu_hours_lost(ledger: Ledger) -> float:
     """Device hours of VMs that were down."""
     devices = ledger.capacity.devices_of
     return sum(
-        sum(devices(item.class_name).values()) * item.lasted_s / 3600.0
-        for item in downtimes(ledger)
+        sum(devices(item.class_name).values()) * item.lasted_s / 3600.0 for item in ledger.downtimes
     )
 
 
@@ -141,46 +136,43 @@ def _share(part: str, whole: str) -> Callable[[Ledger], float]:
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "downtime_s": Metric("s", "downtime of all VMs together", _sum(), "lost"),
+        "downtime_s": Metric("s", "downtime of all VMs together", downtime_s, "lost"),
         "downtime_worst_s": Metric(
-            "s", "longest downtime of a VM",
-            lambda x: worst([item.lasted_s for item in downtimes(x)]), "lost",
+            "s", "longest downtime of a VM", lambda x: worst(x.downtimes_s), "lost"
         ),
         "downtime_p95_s": Metric(
             "s", "95 % of the downtimes are not longer",
-            lambda x: quantile([item.lasted_s for item in downtimes(x)], 0.95), "lost",
+            lambda x: quantile(x.downtimes_s, 0.95), "lost",
         ),
         "downtime_min_per_vm_year": Metric("min", "downtime per VM and year", _minutes_per_year),
         "availability": Metric(
             "", "share of the VMs' time that they were not down",
             lambda x: 1.0 - _minutes_per_year(x) * 60.0 / YEAR_S, most=1.0,
         ),
-        "evacuation_down_s": Metric("s", "downtime by evacuations", _sum("Evacuation"), "lost"),
-        "failure_down_s": Metric("s", "downtime by failures of hosts", _sum("HostFailure"), "lost"),
+        "evacuation_down_s": Metric("s", "downtime by evacuations", _by("Evacuation"), "lost"),
+        "failure_down_s": Metric("s", "downtime by failures of hosts", _by("HostFailure"), "lost"),
         "administrator_down_s": Metric(
-            "s", "downtime by the administrator", _sum("Administrator"), "lost"
+            "s", "downtime by the administrator", _by("Administrator"), "lost"
         ),
-        "detect_s": Metric("s", "downtime before the first try to start", _sum("", "detect_s")),
-        "wait_s": Metric(
-            "s", "downtime while no host was open for it", _sum("", "wait_s"), "lost"
-        ),
-        "retry_s": Metric("s", "downtime from an open host to the next try", _sum("", "retry_s")),
-        "start_s": Metric("s", "downtime while starting", _sum("", "start_s")),
+        "detect_s": Metric("s", "downtime before the first try to start", _phase("detect_s")),
+        "wait_s": Metric("s", "downtime while no host was open for it", _phase("wait_s"), "lost"),
+        "retry_s": Metric("s", "downtime from an open host to the next try", _phase("retry_s")),
+        "start_s": Metric("s", "downtime while starting", _phase("start_s")),
         "retry_worst_s": Metric(
             "s", "longest time from an open host to the power-on", lambda x: worst(_retries(x))
         ),
         "retry_p50_s": Metric(
             "s", "half of those times are not longer", lambda x: quantile(_retries(x), 0.5)
         ),
-        "incidents": Metric("", "downtimes", lambda x: float(len(downtimes(x)))),
+        "incidents": Metric("", "downtimes", lambda x: float(len(x.downtimes))),
         "vms_hit": Metric(
-            "", "VMs with a downtime", lambda x: float(len({item.vm for item in downtimes(x)}))
+            "", "VMs with a downtime", lambda x: float(len({item.vm for item in x.downtimes}))
         ),
         "unplaced": Metric("", "VMs that do not run at the end", unplaced),
         "unhoused": Metric("", "VMs without room on the hosts that stay", unhoused),
         "lost": Metric(
             "", "VMs that ran before and do not at the end",
-            lambda x: float(len({item.vm for item in downtimes(x) if item.open})),
+            lambda x: float(len({item.vm for item in x.downtimes if item.open})),
         ),
         "all_run": Metric(
             "", "every VM that is wanted on runs at the end",

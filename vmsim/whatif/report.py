@@ -14,7 +14,7 @@ from vmsim.problems import BadInput, Problem
 from vmsim.whatif.drawing import HELP, Picture, engine, placed, scripts
 from vmsim.whatif.figures import distribution, pictures
 from vmsim.whatif.history import History
-from vmsim.whatif.metrics import METRICS, downtimes, measured
+from vmsim.whatif.metrics import METRICS, measured
 from vmsim.whatif.variants import Variants
 
 STYLE = """
@@ -82,7 +82,7 @@ def write(path: Path, text: str) -> None:
 
 def answer(run: History) -> str:
     """What became of the VMs, in a sentence or two."""
-    found = downtimes(run.ledger)
+    found = run.ledger.downtimes
     if not found:
         return f"None of the {len(run.vms)} VMs was down in {_time(run.end_s)}."
     worst = max(found, key=lambda one: one.lasted_s)
