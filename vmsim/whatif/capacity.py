@@ -6,7 +6,7 @@ goes on after it changed; sums over hosts are integrated over time. `changed` na
 use changed, for a reader who takes them out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,11 +29,14 @@ Size = tuple[float, float, float]
 """vCPUs, MiB and device units."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Host:
+    name: str
     size: Size
-    used: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    count: int = 0
+    cpu: float = 0.0
+    mem: float = 0.0
+    devices: float = 0.0
+    vms: dict[str, str] = field(default_factory=dict)
     open: bool = True
     part: NDArray[np.float64] = field(default_factory=lambda: NOTHING)
 
@@ -48,8 +51,8 @@ class Capacity:
         self._sizes: dict[str, Size] = {}
         self._least_cpu = self._least_mem = 0.0
         self._hosts: dict[str, _Host] = {}
-        self._stale: dict[str, None] = {}
-        self._at: dict[str, tuple[str, str]] = {}
+        self._stale: dict[_Host, None] = {}
+        self._at: dict[str, _Host] = {}
         self._total = np.zeros(len(PARTS))
         self.integral = np.zeros(len(PARTS))
         self.seen_s = self._now_s = 0.0
@@ -58,9 +61,10 @@ class Capacity:
     def declare(self, name: str, data: Mapping[str, Any]) -> None:
         """A host with this size is there."""
         cpu, mem = data["cores"] * self._promised_cpu, data["memory_mib"] * self._promised_mem
-        self._hosts[name] = _Host((cpu, mem, float(sum(data["devices"].values()))))
+        size = (cpu, mem, float(sum(data["devices"].values())))
+        host = self._hosts[name] = _Host(name, size)
         self.changed.add(name)
-        self._stale[name] = None
+        self._stale[host] = None
 
     def learn(self, manifest: Mapping[str, Any]) -> None:
         """Take in a class."""
@@ -77,7 +81,7 @@ class Capacity:
         devices = float(sum(found.devices.values()))
         self._sizes[name] = (float(found.cpus), float(found.memory_mib), devices)
         self._least_cpu, self._least_mem, _ = map(min, zip(*self._sizes.values(), strict=True))
-        self._stale |= dict.fromkeys(self._hosts)
+        self._stale |= dict.fromkeys(self._hosts.values())
 
     def devices_of(self, class_name: str) -> Mapping[str, int]:
         """The devices of a class."""
@@ -86,24 +90,33 @@ class Capacity:
 
     def enter(self, vm: str, class_name: str, host: str) -> None:
         """The VM runs there from now on."""
-        if self._at.get(vm) == (host, class_name):
-            return
-        self.leave(vm)
-        self._at[vm] = (host, class_name)
-        self._add(host, class_name, 1)
+        found, before = self._hosts.get(host), self._at.get(vm)
+        if before is not None:
+            if before is found and before.vms[vm] == class_name:
+                return
+            self.leave(vm)
+        if found is not None:
+            self._at[vm] = found
+            found.vms[vm] = class_name
+            self._use(found, class_name, 1.0)
 
     def leave(self, vm: str) -> None:
         """The VM runs nowhere."""
-        where = self._at.pop(vm, None)
-        if where is not None:
-            self._add(*where, -1)
+        found = self._at.pop(vm, None)
+        if found is not None:
+            self._use(found, found.vms.pop(vm), -1.0)
+
+    def on(self, host: str) -> Collection[str]:
+        """The VMs that run there."""
+        found = self._hosts.get(host)
+        return () if found is None else found.vms
 
     def open(self, host: str, is_open: bool) -> None:
         """The host takes VMs, or does not."""
         found = self._hosts.get(host)
         if found is not None:
             found.open = is_open
-            self._stale[host] = None
+            self._stale[found] = None
 
     def pass_to(self, now_s: float) -> None:
         """Time goes on to `now_s` with everything as it is."""
@@ -132,28 +145,28 @@ class Capacity:
     def load(self, host: str) -> float:
         """The share of the host's memory that is used; of its vCPUs, if that is more."""
         found = self._hosts[host]
-        pairs = zip(found.used[:2], found.size[:2], strict=True)
-        return max(used / max(size, 1.0) for used, size in pairs)
+        cpu, mem, _ = found.size
+        return max(found.cpu / max(cpu, 1.0), found.mem / max(mem, 1.0))
 
     def now(self, part: str, whole: str) -> float:
         """The share of one part in another at this moment; 0 of nothing."""
         top, bottom = self.total[PARTS.index(part)], self.total[PARTS.index(whole)]
         return float(top / bottom) if bottom else 0.0
 
-    def _add(self, host: str, class_name: str, sign: int) -> None:
-        found = self._hosts.get(host)
-        if found is not None:
-            for resource, units in enumerate(self._sizes.get(class_name, ())):
-                found.used[resource] += sign * units
-            found.count += sign
-            self.changed.add(host)
-            self._stale[host] = None
+    def _use(self, host: _Host, class_name: str, sign: float) -> None:
+        size = self._sizes.get(class_name)
+        if size is not None:
+            cpu, mem, devices = size
+            host.cpu += sign * cpu
+            host.mem += sign * mem
+            host.devices += sign * devices
+        self.changed.add(host.name)
+        self._stale[host] = None
 
     @property
     def total(self) -> NDArray[np.float64]:
         """The parts, summed over the open hosts, at this moment; another array when they change."""
-        for name in self._stale:
-            host = self._hosts[name]
+        for host in self._stale:
             part = self._part(host) if host.open else NOTHING
             self._total = self._total + (part - host.part)
             host.part = part
@@ -162,12 +175,12 @@ class Capacity:
 
     def _part(self, host: _Host) -> NDArray[np.float64]:
         """What an open host adds to the total."""
-        (cpu, mem, devices), (used_cpu, used_mem, used_devices) = host.size, host.used
+        (cpu, mem, devices), used_cpu, used_mem = host.size, host.cpu, host.mem
         free_cpu, free_mem = max(cpu - used_cpu, 0.0), max(mem - used_mem, 0.0)
         over = max(used_mem - mem / self._promised_mem, 0.0)
-        count, busy = host.count, host.count > 0
+        count, busy = len(host.vms), bool(host.vms)
         return np.array([
             1.0, not busy, cpu * busy, mem * busy, used_cpu, used_mem, cpu, mem,
             free_cpu * (free_mem < self._least_mem), free_mem * (free_cpu < self._least_cpu),
-            used_devices, devices, count, over, count * (over > 0.0),
+            host.devices, devices, count, over, count * (over > 0.0),
         ], dtype=float)  # fmt: skip

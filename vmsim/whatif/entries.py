@@ -1,6 +1,7 @@
 """What does a record mean for the ledger? A row for each kind that means something."""
 
 from collections.abc import Callable
+from operator import attrgetter
 
 from vmsim.trace import Record
 from vmsim.whatif.binding import QUEUE, binding
@@ -24,7 +25,7 @@ def _added(ledger: Ledger, record: Record) -> None:
     name = record.data.get("template")
     manifest = record.data.get("manifest") or {}
     class_name, wanted = ledger.wanted(manifest) if name is None else ledger.template(name)
-    vm = ledger.vms[record.object] = VM(record.object, class_name, wanted, record.t)
+    vm = ledger.vms[record.object] = VM(record.object, class_name, wanted, record.n)
     ledger.counts.created += 1
     if wanted:
         vm.now = Incident(vm.key, class_name, CREATION, "", record.t)
@@ -103,9 +104,10 @@ def _migrated(ledger: Ledger, record: Record) -> None:
 
 
 def _status(ledger: Ledger, record: Record) -> None:
-    vm = ledger.vms.get(record.object)
-    if vm is not None and vm.now is not None and vm.on_s >= 0.0 and record.data.get("ip"):
-        ledger.end(vm, ledger.now_s)
+    if record.data.get("ip"):
+        vm = ledger.vms.get(record.object)
+        if vm is not None and vm.now is not None and vm.on_s >= 0.0:
+            ledger.end(vm, ledger.now_s)
 
 
 def _refused(ledger: Ledger, record: Record) -> None:
@@ -148,6 +150,7 @@ def _other(ledger: Ledger, host: Host) -> None:
     ledger.unblock(host)
 
 
+_NUMBER = attrgetter("number")
 _MAINTENANCE = {
     "EnteringMaintenanceMode": _asked,
     "EnteredMaintenanceMode": _entered,
@@ -162,8 +165,9 @@ def _host_cut_off(ledger: Ledger, record: Record) -> None:
 
 def _host_lost(ledger: Ledger, record: Record) -> None:
     _host_cut_off(ledger, record)
-    for vm in ledger.vms.values():
-        if vm.host == record.object and vm.running:
+    there = [ledger.vms[key] for key in ledger.capacity.on(record.object)]
+    for vm in sorted(there, key=_NUMBER):
+        if vm.running:
             ledger.down(vm, "HostFailure")
 
 

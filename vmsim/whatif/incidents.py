@@ -31,12 +31,13 @@ class Incident(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class VM:
-    """What is known of one VM; `due_s` is when its last migration could have begun."""
+    """What is known of one VM; `number` is that of the record that added it, and `due_s` is when
+    its last migration could have begun."""
 
     key: str
     class_name: str
     wanted: bool
-    added_s: float
+    number: int
     host: str = ""
     running: bool = False
     now: Incident | None = None
