@@ -201,6 +201,18 @@ class Bench:
             yield Row.fact(f"{what}: hours for which VMs were down, {name}", down_h)
 
     def _sweep(self) -> Iterator[Row]:
+        count = str(self._effort.year_replications)
+        forms = self._forms("bench.sweeping", "years", count, str(self._folder))
+        found = measure.rounds(forms, 3)
+        what = "a sweep of years of failures of 64 hosts"
+        for name in forms:
+            cost = measure.spread([each[name]["ms_per_replication"] for each in found])
+            yield Row.at_most(f"{what}: CPU ms per replication, {name}", cost, 60.0)
+        digests = {each[name]["digest"] for each in found for name in forms}
+        yield Row.yes(f"{what}: the same rows each time", len(digests) == 1)
+        yield from self._workers()
+
+    def _workers(self) -> Iterator[Row]:
         gains, seconds = [], []
         for number in range(self._effort.sweep_rounds):
             folder = str(self._folder / f"sweep-{number}")

@@ -48,8 +48,11 @@ The other rows:
   run from the beginning. A replication is the system, its hosts and VMs, and the year; four figures
   are folded from its records, and no trace is kept. CloudSim Plus (`bench/cloudsimplus/Year.java`)
   fails and repairs by an entity of our own; both run one replication before they are timed.
-- *a sweep*, *summary* (`bench/sweeping.py`): seconds of the clock, so on a machine that does
-  something else beside it, two workers gain less.
+- *a sweep of years* (`bench/sweeping.py`): the same year by `vmsim sweep run`. Its VMs are created
+  and powered on in the first instant, and a replication leaves a row of all metrics, its incidents
+  and the digest of its trace.
+- *a sweep of 64 years*, *summary* (`bench/sweeping.py`): seconds of the clock, so on a machine that
+  does something else beside it, two workers gain less.
 - *vcsim* (`bench/vsphere.py`): our session beside bare pyvmomi with a pool of eight threads, in
   seconds of the clock.
 

@@ -4,8 +4,10 @@ import io
 
 import pytest
 
-from bench import year
+from backends import opened
+from bench import sweeping, year
 from vmsim.objects import HostState, PowerState
+from vmsim.whatif.replication import ready, replicate
 
 HOSTS = 12
 
@@ -47,3 +49,11 @@ def test_the_year_begins_with_every_vm_running_and_reported() -> None:
     assert not run.fleet.inventory.overcommitted()
     cores = sum(cpus for cpus, _ in vms)
     assert int(run.fleet.inventory.room[0].sum()) == HOSTS * 48 - cores
+
+
+def test_a_sweep_of_the_year_tells_the_same_story() -> None:
+    made = year.plan(HOSTS)
+    figures = year.replicate(made, 3, year.start(made, year.sizes(HOSTS)))[1]
+    row = replicate(ready(sweeping.loaded(HOSTS).resolved, 3), opened).row
+    assert (row["host_failures"], row["incidents"]) == (figures.failures, figures.restarts)
+    assert row["downtime_s"] == pytest.approx(figures.downtime_s)
