@@ -183,6 +183,8 @@ def test_pools_that_let_no_more_in_are_told() -> None:
     done = CliRunner().invoke(app, ["bounds", "resource-pools"])
     assert "exact       1 at least, proved: so many are enough" in done.output
     assert "admission   not even all hosts let all VMs in" in done.output
+    why = "the VMs that are wanted on come first, and not all of them find room or are let in"
+    assert f"guaranteed: 37, 0, proved: {why}" in done.output
 
 
 def test_class_that_no_vm_has_is_bad_input() -> None:
@@ -205,6 +207,7 @@ def test_command_line(words: list[str], code: int, text: str) -> None:
     done = CliRunner().invoke(app, ["bounds", "zone-pinning", *words])
     assert done.exit_code == code, done.output
     assert text in done.output
+    assert "come first" not in done.output
 
 
 def test_scenario_without_vms_is_bad_input(tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ LET_IN = (
 LEFT_OUT = "left out: should rules, and rules that spread VMs over zones, which are wishes here"
 
 
+NOT_ALL = ", and not all of them find room or are let in"
+
+
 def hosts_needed(seen: Scene, limit_s: float) -> Iterator[Bound]:
     """The fewest hosts that the VMs need, method by method, summed over the parts."""
     if not seen.rows or not seen.asked:
@@ -168,7 +171,9 @@ def told(seen: Scene, found: Iterable[Bound], rooms: Iterable[Room]) -> Iterator
     if seen.unknown:
         yield f"  {seen.unknown} VMs more are wanted on, but no cluster knows them yet"
     yield f"  in use now  {seen.in_use}"
+    few = False
     for bound in found:
+        few = few or bound.low > len(seen.rows)
         yield f"  {bound.method:<10}  {_says(bound, len(seen.rows))}  ({bound.seconds:.3f} s)"
         if bound.method == "exact" and bound.low <= len(seen.rows):
             gap = seen.in_use - bound.low
@@ -176,6 +181,8 @@ def told(seen: Scene, found: Iterable[Bound], rooms: Iterable[Room]) -> Iterator
     yield "How many more VMs of a class fit? Beside what runs, and if all could be moved."
     for room in rooms:
         moved = f"{room.sure}, proved" if room.sure == room.most else f"{room.sure} to {room.most}"
+        if room.most < room.here:
+            moved += f": the VMs that are wanted on come first{NOT_ALL if few else ''}"
         yield f"  {room.class_name}: {room.here}, {moved}  ({room.seconds:.3f} s)"
     yield "assumptions"
     yield from (f"  {text}" for text in assumed(seen))
