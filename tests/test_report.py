@@ -15,7 +15,7 @@ from vmsim.loading import load
 from vmsim.running import How, run
 from vmsim.whatif import design, working
 from vmsim.whatif.design import Cell, Design, suite
-from vmsim.whatif.figures import POINTS_SHOWN, thinned
+from vmsim.whatif.figures import POINTS_SHOWN, eventful_hosts, thinned
 from vmsim.whatif.history import Level, binned, history
 from vmsim.whatif.statistics import Figure
 from vmsim.whatif.variants import Variant, Variants, front, heat, of_folder
@@ -219,6 +219,18 @@ def test_vm_that_is_made_off_is_off(tmp_path: Path) -> None:
     assert states == ["starting", "off"]
 
 
+def test_host_that_failed_is_shown_though_it_is_one_of_many(tmp_path: Path) -> None:
+    """The shipped run of 200 hosts: four in maintenance, and esx-150 fails."""
+    path = tmp_path / "large.jsonl"
+    run(load(SCENARIOS / "large.yaml"), How(trace=path), opened)
+
+    hosts = [name for name, _ in eventful_hosts(history(path))]
+
+    assert len(hosts) == 40
+    assert {"esx-11", "esx-12", "esx-21", "esx-22", "esx-150"} <= set(hosts)
+    assert hosts == sorted(hosts, key=lambda name: int(name.removeprefix("esx-")))
+
+
 def test_long_level_keeps_its_extremes() -> None:
     level = Level([float(at) for at in range(100_000)], [float(at % 97) for at in range(100_000)])
     level.values[77_777] = 1e6
@@ -287,6 +299,33 @@ def test_heat_map_averages_over_the_other_factors(swept: Path) -> None:
         [longest, wakes] for longest in ("60s", "1000s") for wakes in ("false", "true")
     ]
     assert all(row[2] == 0 for row in table[1:] if row[1] == "true")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (["308s", "1000s", "60.5s"], ["60.5s", "308s", "1000s"]),
+        (["30m", "2h"], ["30m", "2h"]),
+        (["worst_fit", "best_fit"], ["worst_fit", "best_fit"]),
+    ],
+)
+def test_heat_map_has_numbers_in_order_and_words_as_given(
+    given: list[str], shown: list[str]
+) -> None:
+    some = variants(*((n, 1) for n in range(2 * len(given))))
+    cells = [
+        dataclasses.replace(one, settings={"wakes": str(n % 2), "pause": given[n // 2]})
+        for n, one in enumerate(some.found)
+    ]
+    table = heat(dataclasses.replace(some, found=cells)).table
+    assert [row[1] for row in table[1 : 1 + len(given)]] == shown
+
+
+def test_sentence_has_the_interval_and_names_how_many_are_alike() -> None:
+    some = variants((1, 1), (1, 2), (5, 3))
+    wide = dataclasses.replace(some.found[2], one=Figure(5, 2.5, 7.5, 9))
+    said = dataclasses.replace(some, found=[*some.found[:2], wide]).sentence
+    assert "best with a=0, b=0 and 1 more (1 s), worst with a=2, b=0 (5 s [2.5, 7.5])" in said
 
 
 def test_sampled_factors_are_points_and_a_grid_is_a_heat_map(swept: Path) -> None:

@@ -2,7 +2,8 @@
 
 Hosts and VMs over time, what is used and who waits, the room that nothing fits in, and how long
 VMs were down. Colours are those of Okabe and Ito, which people with colour blindness can tell
-apart. Long runs show the VMs with the most downtime only, and levels at their extremes.
+apart. Large runs show the hosts that were most out of service and the VMs with the most downtime
+only, and levels at their extremes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,8 @@ HOURS = "simulated hours"
 
 def pictures(run: History) -> list[Picture]:
     """All figures of a run."""
-    hosts = list(run.hosts.items())[:LANES_SHOWN]
+    hosts = eventful_hosts(run)
+    which = ", those that were most out of service" if len(hosts) < len(run.hosts) else ""
     vms = worst_lanes(run)
     free = {
         "vCPUs beside too little memory": run.stranded_cpu,
@@ -39,7 +41,8 @@ def pictures(run: History) -> list[Picture]:
     }
     most = int(max(run.waiting.values, default=0))
     return [
-        lanes("hosts", hosts, f"States of {len(hosts)} of {len(run.hosts)} hosts over time"),
+        lanes("hosts", hosts, f"States of {len(hosts)} of {len(run.hosts)} hosts over time"
+              + which),
         lanes("vms", vms, f"States of {len(vms)} of {len(run.vms)} VMs over time, most downtime "
               "first"),
         load(run, [name for name, _ in hosts]),
@@ -193,6 +196,16 @@ def distribution(runs: Sequence[History]) -> Picture:
 def _shares(count: int, shown: int) -> list[float]:
     step = max(1, count // POINTS_SHOWN)
     return [min(1.0, (number * step + 1) / count) for number in range(shown)]
+
+
+def eventful_hosts(run: History) -> list[tuple[str, Lane]]:
+    """The hosts that were longest not up, at most LANES_SHOWN, in the order of declaration."""
+
+    def out_s(lane: Lane) -> float:
+        return sum(end_s - begin_s for begin_s, end_s, state in lane.segments if state != "Up")
+
+    kept = sorted(run.hosts, key=lambda name: -out_s(run.hosts[name]))[:LANES_SHOWN]
+    return [(name, lane) for name, lane in run.hosts.items() if name in kept]
 
 
 def worst_lanes(run: History) -> list[tuple[str, Lane]]:

@@ -25,6 +25,7 @@ PLAN = "plan.json"
 SHOWN = 60
 POINTS = 2_000
 USUAL = ("downtime_s", "waiting_worst")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
@@ -189,7 +190,9 @@ def heat(sweep: Variants) -> Picture:
     for one in sweep.found:
         key = (one.settings.get(across, ""), one.settings.get(down, ""))
         cells.setdefault(key, []).append(one.one.value)
-    means = {key: sum(values) / len(values) for key, values in cells.items()}
+    x_at, y_at = (_by_size([key[axis] for key in cells]) for axis in (0, 1))
+    ranked = sorted(cells, key=lambda key: (x_at.index(key[0]), y_at.index(key[1])))
+    means = {key: sum(cells[key]) / len(cells[key]) for key in ranked}
     rows = [{"x": x, "y": y, "value": value} for (x, y), value in means.items()]
     axes = {
         "x": word("x", sweep.short(across), sort=None, axis={"labelAngle": 0}),
@@ -243,9 +246,17 @@ def scattered(sweep: Variants) -> Picture:
     return Picture("heat", said, spec, [heads, *(list(row.values()) for row in rows)])
 
 
+def _by_size(texts: Sequence[str]) -> list[str]:
+    """The values of a factor once each: by size if all are numbers of one unit, else as given."""
+    found = list(dict.fromkeys(texts))
+    units = {_NUMBER.sub("", text, count=1) for text in found if _NUMBER.match(text)}
+    alike = len(units) == 1 and all(map(_NUMBER.match, found))
+    return sorted(found, key=lambda text: float(_number(text))) if alike else found
+
+
 def _number(text: str) -> float | str:
     """The number at the beginning of a value, without its unit; the text if there is none."""
-    found = re.match(r"-?[0-9]+(\.[0-9]+)?", text)
+    found = _NUMBER.match(text)
     return float(found.group()) if found else text
 
 
