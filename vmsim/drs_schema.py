@@ -11,9 +11,9 @@ from pydantic import AfterValidator, Field, model_validator
 from vmsim.affinity import OF_HOSTS, Kind, Rule
 from vmsim.drs import Balance, Demand, Drs
 from vmsim.evacuation import Order
-from vmsim.kinds import did_you_mean
 from vmsim.policies import names
 from vmsim.pools_schema import ResourcePool
+from vmsim.problems import did_you_mean
 from vmsim.schema import Duration, Strict
 
 

@@ -7,11 +7,10 @@ accepted as it is. An edition is named "2023-03" or "2026-08". Sources: facts 2.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from vmsim.problems import BadInput, Problem
+from vmsim.problems import BadInput, Problem, did_you_mean
 
 VMOPERATOR = "vmoperator.vmware.com"
 TOPOLOGY = "topology.tanzu.vmware.com"
@@ -366,10 +365,3 @@ def spec_versions(kind: str, name: str) -> tuple[str, ...]:
         if shape.fields is not None and name in (shape.fields.get("spec", ANY).fields or ())
     }
     return tuple(sorted(found))
-
-
-def did_you_mean(word: str, known: list[str]) -> str:
-    """A hint that names the closest of `known`, or '' if none is close."""
-    by_lower = {option.lower(): option for option in known}
-    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return f'did you mean "{by_lower[close[0]]}"?' if close else ""

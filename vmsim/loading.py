@@ -21,7 +21,7 @@ from vmsim.documents import Document
 from vmsim.editions import EDITIONS
 from vmsim.expected import unkeepable
 from vmsim.fold import RECORD_KINDS, VM_STATES
-from vmsim.kinds import did_you_mean, resolve
+from vmsim.kinds import resolve
 from vmsim.manifests import Manifest, parse
 from vmsim.objects import HostSpec, HostState
 from vmsim.plan import Plan as Plan
@@ -30,7 +30,7 @@ from vmsim.plan import PlannedWorkload as PlannedWorkload
 from vmsim.plan import expand
 from vmsim.plan import expand_added as expand_added
 from vmsim.preflight import preflight
-from vmsim.problems import BadInput, Problem
+from vmsim.problems import BadInput, Problem, did_you_mean
 from vmsim.scenario import ACTIONS, Entry, Reference, Scenario, Workload
 
 Loc = tuple[str | int, ...]

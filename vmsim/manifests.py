@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from vmsim.documents import Document
-from vmsim.kinds import KINDS, Kind, Shape, did_you_mean, kinds, spec_versions
+from vmsim.kinds import KINDS, Kind, Shape, kinds, spec_versions
 from vmsim.names import is_label, subdomain_problem
 from vmsim.objects import PowerState, VirtualMachine, VMClass, VMSpec
-from vmsim.problems import BadInput, Problem
+from vmsim.problems import BadInput, Problem, did_you_mean
 from vmsim.quantities import cpu_milli, memory_mib
 
 _OWN_FIELDS = frozenset(

@@ -6,6 +6,7 @@ them to the command line, which prints them and ends with exit code 2; `Unreacha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,10 @@ class BadInput(Exception):
 
 class Unreachable(Exception):
     """A backend cannot be reached, refuses us, or stopped answering; the message says which."""
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """A hint that names the closest of `known`, or '' if none is close."""
+    by_lower = {option.lower(): option for option in known}
+    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f'did you mean "{by_lower[close[0]]}"?' if close else ""

@@ -19,10 +19,9 @@ import typer
 
 from backends import BACKENDS, opened
 from vmsim import __version__, nodes
-from vmsim.kinds import did_you_mean
 from vmsim.kube import Denial, Kube
 from vmsim.objects import HostSpec
-from vmsim.problems import BadInput, Problem, Unreachable
+from vmsim.problems import BadInput, Problem, Unreachable, did_you_mean
 from vmsim.quantities import memory_mib
 from vmsim.shell import commit, exit_codes, scenario_path, state_folder
 

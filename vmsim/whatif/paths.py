@@ -14,8 +14,7 @@ from typing import Any
 
 import yaml
 
-from vmsim.kinds import did_you_mean
-from vmsim.problems import BadInput, Problem
+from vmsim.problems import BadInput, Problem, did_you_mean
 
 Value = dict[str, Any]
 Steps = tuple[str | int, ...]

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from vmsim.kinds import did_you_mean
-from vmsim.problems import BadInput, Problem
+from vmsim.problems import BadInput, Problem, did_you_mean
 from vmsim.whatif.paths import Setting, changed
 from vmsim.whatif.studies import failing, filling, maintaining
 from vmsim.whatif.studies.study import Case, Study
