@@ -195,3 +195,24 @@ def test_host_that_its_vms_cannot_leave_is_not_given_up(tmp_path: Path) -> None:
     answer = answered(question("consolidate", "eviction-block", clusters), tmp_path)
     assert [one.figure.value for one in answer.found] == [0.0, 2.0]
     assert answer.headline.startswith("0 hosts can be given up")
+
+
+def test_phases_of_the_longest_downtime_add_up_to_it(tmp_path: Path) -> None:
+    """Of three VMs of a failed host, one waits for room to the end."""
+    asked = question("boot-storm", "host-failure", "down=esx-1")
+    row = answered(asked, tmp_path).found[0].worst_row
+    phases = [row[f"longest_{phase}_s"] for phase in ("detect", "wait", "retry", "start")]
+    assert sum(phases) == pytest.approx(row["downtime_worst_s"])
+    assert phases[1] > 3000.0
+
+
+def test_replication_alone_is_told_with_units_and_what_was_asked(tmp_path: Path) -> None:
+    words = ["whatif", "any-k-down", "--on", "host-failure", "--set", "down=esx-1", "--only", "0"]
+    done = CliRunner().invoke(app, [*words, "--trace", str(tmp_path / "one.jsonl")])
+    lines = dict(line.split(maxsplit=1) for line in done.output.splitlines())
+    assert (lines["all_run"], lines["downtime_worst_s"]) == ("0", "60 min")
+
+
+def test_scenario_that_there_is_not_is_told_with_the_nearest_name() -> None:
+    done = CliRunner().invoke(app, ["whatif", "any-k-down", "--on", "host-failur"])
+    assert (done.exit_code, 'did you mean "host-failure"?' in done.output) == (2, True)

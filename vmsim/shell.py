@@ -16,7 +16,7 @@ from pathlib import Path
 
 import typer
 
-from vmsim.problems import BadInput, Problem, Unreachable
+from vmsim.problems import BadInput, Problem, Unreachable, did_you_mean
 from vmsim.quantities import duration_s
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -41,12 +41,15 @@ def shipped_scenarios() -> Path:
 
 
 def scenario_path(name: str) -> Path:
-    """The file called `name`, or the shipped scenario of that name."""
+    """The file called `name`, or the shipped scenario of that name; BadInput without either."""
     path = Path(name)
     if path.exists() or path.suffix in (".yaml", ".yml", ".json"):
         return path
-    shipped = shipped_scenarios() / f"{name}.yaml"
-    return shipped if shipped.exists() else path
+    shipped = {path.stem: path for path in sorted(shipped_scenarios().glob("*.yaml"))}
+    if name not in shipped:
+        hint = did_you_mean(name, list(shipped)) or "a path, or the name of a shipped scenario"
+        raise BadInput([Problem(f"there is no scenario {name}", hint=hint)])
+    return shipped[name]
 
 
 def seconds(text: str | None) -> float | None:

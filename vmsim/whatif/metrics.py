@@ -46,6 +46,17 @@ def _phase(name: str) -> Callable[[Ledger], float]:
     return lambda ledger: float(sum(map(length_s, ledger.downtimes)))
 
 
+def _of_the_longest(name: str) -> Callable[[Ledger], float]:
+    """A phase of the longest downtime, or 0."""
+    length_s = attrgetter(name)
+
+    def phase_s(ledger: Ledger) -> float:
+        longest = max(ledger.downtimes, key=lambda one: one.lasted_s, default=None)
+        return 0.0 if longest is None else float(length_s(longest))
+
+    return phase_s
+
+
 def worst(values: Sequence[float]) -> float:
     """The largest, or 0."""
     return float(max(values, default=0.0))
@@ -158,6 +169,21 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "wait_s": Metric("s", "downtime while no host was open for it", _phase("wait_s"), "lost"),
         "retry_s": Metric("s", "downtime from an open host to the next try", _phase("retry_s")),
         "start_s": Metric("s", "downtime while starting", _phase("start_s")),
+        "longest_detect_s": Metric(
+            "s", "of the longest downtime: until the first try to start",
+            _of_the_longest("detect_s"),
+        ),
+        "longest_wait_s": Metric(
+            "s", "of the longest downtime: while no host was open", _of_the_longest("wait_s"),
+            "lost",
+        ),
+        "longest_retry_s": Metric(
+            "s", "of the longest downtime: from an open host to the next try",
+            _of_the_longest("retry_s"),
+        ),
+        "longest_start_s": Metric(
+            "s", "of the longest downtime: power-on and boot", _of_the_longest("start_s")
+        ),
         "retry_worst_s": Metric(
             "s", "longest time from an open host to the power-on", lambda x: worst(_retries(x))
         ),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from vmsim.problems import BadInput, Problem
 from vmsim.running import Opened
@@ -127,7 +128,9 @@ def _worst(question: Question, worst: tuple[Found, str] | None) -> Iterator[str]
         return
     one, command = worst
     row, study = one.worst_row, question.study
-    text = shown(study, figure_of([row], study.metric, study.how, certain=True))
+    how = study.how if METRICS[study.metric].most == 1.0 else "mean"
+    figure = figure_of([row], study.metric, how, certain=True)
+    text = shown(study, figure) if how == "share" else number(figure, METRICS[study.metric].unit)
     vm = f", longest without running: VM {row['worst_vm']}" if row["worst_vm"] else ""
     yield ""
     yield f"worst case: {text}{vm}, seed {row['seed']}; see it with"
@@ -209,6 +212,10 @@ def _finite(value: float) -> float | None:
     return value if abs(value) < float("inf") else None
 
 
+def _told(name: str, value: Any) -> str:
+    return plain(value, METRICS[name].unit) if name in METRICS else str(value)
+
+
 def single(question: Question, replication: int, trace: Path | None, opened: Opened) -> list[str]:
     """Run one replication of the question's first cell; its row in lines, and its trace."""
     design = designed(question, opened)
@@ -218,5 +225,9 @@ def single(question: Question, replication: int, trace: Path | None, opened: Ope
     path = trace or Path(f"{question.study.name}-{replication}.jsonl")
     with path.open("wb") as file:
         row = replicated(design, 0, replication, opened, file).row
-    lines = [f"{name:<26} {value}" for name, value in row.items() if value not in (0.0, "")]
+    lines = [
+        f"{name:<26} {_told(name, value)}"
+        for name, value in row.items()
+        if value not in (0.0, "") or name == question.study.metric
+    ]
     return [*lines, f"trace {path}: `vmsim explain VM --from {path}`, `vmsim replay {path}`"]

@@ -84,6 +84,8 @@ def _month_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
     last = figures[-1][0]["month"]
     if not short:
         return f"there is room up to month {last}, the last one looked at"
+    if min(short) == 0:
+        return "already now, in month 0, VMs find no room"
     return f"month {min(short)} is the first in which VMs find no room"
 
 
