@@ -7,6 +7,7 @@ A quantity is exact (no float in between) and rounds up, so that a claim is neve
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 MIB = 1 << 20
 QUANTITY_MAX = (1 << 63) - 1
@@ -41,7 +42,11 @@ def quantity(value: object) -> Fraction:
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"must be a quantity like 500m or 2Gi, not {type(value).__name__}")
-    text = value if isinstance(value, str) else repr(value)
+    return _exact(value if isinstance(value, str) else repr(value))
+
+
+@lru_cache(maxsize=1024)
+def _exact(text: str) -> Fraction:
     match = _QUANTITY.fullmatch(text) if len(text) <= _LENGTH_MAX else None
     if match is None:
         raise ValueError(_why_not(text))

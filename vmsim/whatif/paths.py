@@ -70,21 +70,24 @@ def steps(path: str) -> Steps:
 
 
 def changed(scenario: Value, given: Setting) -> Value:
-    """A copy of the scenario with the setting; BadInput when the path leads nowhere."""
-    made = copy.deepcopy(scenario)
-    _put(made.setdefault("spec", {}), steps(given.path), given)
-    return made
+    """The scenario with the setting, sharing with it what is not on the way there; BadInput when
+    the path leads nowhere."""
+    return {**scenario, "spec": _with(scenario.get("spec", {}), steps(given.path), given)}
 
 
-def _put(node: Any, left: Steps, given: Setting) -> None:
+def _with(node: Any, left: Steps, given: Setting) -> Any:
+    """A copy of `node` with the value put where the steps lead."""
     step, rest = left[0], left[1:]
+    made = copy.copy(node)
     for key in _keys(node, step, given.path):
-        if not rest:
-            node[key] = copy.deepcopy(given.value)
+        if rest:
+            inner = node.get(key) if isinstance(node, dict) else node[key]
+            if inner is None and isinstance(node, dict):
+                inner = {} if isinstance(rest[0], str) and rest[0] != EVERY else []
+            made[key] = _with(inner, rest, given)
         else:
-            if isinstance(node, dict) and node.get(key) is None:
-                node[key] = {} if isinstance(rest[0], str) and rest[0] != EVERY else []
-            _put(node[key], rest, given)
+            made[key] = copy.deepcopy(given.value)
+    return made
 
 
 def _keys(node: Any, step: str | int, path: str) -> Iterator[Any]:

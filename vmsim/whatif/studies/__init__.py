@@ -3,10 +3,11 @@
 A new study is one more row of a module here; listing, help and answers come from the row.
 """
 
-import copy
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from vmsim.problems import BadInput, Problem, did_you_mean
 from vmsim.whatif.paths import Setting, changed
@@ -58,9 +59,9 @@ def arranged(
     for path, new in settings.items():
         if not is_option(study, path):
             value = changed(value, Setting(path, new))
-    value = copy.deepcopy(value)
     if study is None:
-        value["spec"].pop("expect", None)
-        return value
-    study.arrange(Case(value["spec"], options_of(study, settings), seed))
-    return value
+        spec = {name: part for name, part in value["spec"].items() if name != "expect"}
+        return {**value, "spec": spec}
+    own: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    study.arrange(Case(own["spec"], options_of(study, settings), seed))
+    return own
