@@ -26,6 +26,7 @@ PACKAGES = ("vmsim", "backends")
 MODULES = (
     "vmsim/actions.py",
     "vmsim/administration.py",
+    "vmsim/admission_control.py",
     "vmsim/apiserver.py",
     "vmsim/availability.py",
     "vmsim/bandwidth.py",
@@ -49,6 +50,9 @@ MODULES = (
     "vmsim/timer.py",
     "vmsim/trace.py",
     "vmsim/vmotion.py",
+    "vmsim/whatif/capacity.py",
+    "vmsim/whatif/entries.py",
+    "vmsim/whatif/ledger.py",
     "vmsim/workqueue.py",
     "backends/memory.py",
     "backends/migrations.py",

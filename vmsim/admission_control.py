@@ -6,7 +6,7 @@ back yet (vCenter takes these for running). A host counts while it is in its clu
 maintenance, so one that failed counts until it is removed; one that is being emptied does not.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -38,7 +38,7 @@ class AdmissionControl:
         self._settings = settings
         self._is_leaving = is_leaving
         self._counted: dict[str, tuple[str, Amount]] = {}
-        self._load: dict[str, Counter[Amount]] = {}
+        self._load: defaultdict[str, Counter[Amount]] = defaultdict(Counter)
         self._changed: dict[str, None] = {}
         self._capacity: list[Amount] = []
         self._judges: dict[str, Judge] = {}
@@ -105,7 +105,7 @@ class AdmissionControl:
         for key in self._changed:
             self._count(key)
         self._changed.clear()
-        return self._load.setdefault(cluster, Counter())
+        return self._load[cluster]
 
     def _count(self, key: str) -> None:
         before = self._counted.pop(key, None)
@@ -116,7 +116,7 @@ class AdmissionControl:
         if guest is not None and counts(guest):
             cluster, amount = guest.requirement.cluster, reserved(guest.requirement)
             self._counted[key] = (cluster, amount)
-            self._load.setdefault(cluster, Counter())[amount] += 1
+            self._load[cluster][amount] += 1
 
 
 def _fault(judged: Judge, load: Load) -> Fault | None:
