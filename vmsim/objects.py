@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from vmsim.structs import EMPTY as EMPTY
+from vmsim.structs import UNSAID
 from vmsim.structs import Condition as Condition
 from vmsim.structs import Conditions as Conditions
-from vmsim.structs import VMStatus as VMStatus
 
 
 class PowerState(StrEnum):
@@ -127,6 +127,29 @@ class VMSpec:
     min_hardware_version: int = 0
     policies: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class VMStatus:
+    """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition.
+
+    `class_name` is the class in force (T-08), which may not be the one that is wanted, and
+    `hardware` what it gives the VM (T-12), by fields of `Hardware`.
+    `since_s` has the simulated second of each condition's last change of status; it is never
+    changed either, only replaced.
+    """
+
+    phase: str = ""
+    power_state: str = ""
+    host: str = ""
+    zone: str = ""
+    ip: str = ""
+    last_restart: str = ""
+    unique_id: str = ""
+    class_name: str = ""
+    hardware: Mapping[str, int] = field(default_factory=lambda: EMPTY)
+    conditions: Conditions = field(default_factory=lambda: UNSAID)
+    since_s: Mapping[str, float] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(slots=True)

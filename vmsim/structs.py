@@ -1,4 +1,4 @@
-"""The values that a run makes by the hundred thousand: records, conditions, statuses.
+"""The values that a run makes by the hundred thousand: records and conditions.
 
 They are msgspec's, which makes and encodes them faster than a dataclass. They have a module of
 their own because mypyc, which compiles the modules around it, leaves out what a class statement
@@ -33,28 +33,6 @@ class Conditions(dict[str, Condition]):
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 UNSAID = Conditions()
-
-
-class VMStatus(msgspec.Struct, gc=False):
-    """What the VM role last reported; `host` is printed as `host` or `nodeName` per edition.
-
-    `class_name` is the class in force (T-08), which may not be the one that is wanted, and
-    `hardware` what it gives the VM (T-12), by fields of `Hardware`.
-    `since_s` has the simulated second of each condition's last change of status; it is never
-    changed either, only replaced.
-    """
-
-    phase: str = ""
-    power_state: str = ""
-    host: str = ""
-    zone: str = ""
-    ip: str = ""
-    last_restart: str = ""
-    unique_id: str = ""
-    class_name: str = ""
-    hardware: Mapping[str, int] = EMPTY
-    conditions: Conditions = UNSAID
-    since_s: Mapping[str, float] = EMPTY
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
