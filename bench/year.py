@@ -17,7 +17,6 @@ come (`Figures`); no trace is kept.
 import dataclasses
 import json
 import sys
-from copy import copy
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -32,7 +31,7 @@ from vmsim.adoption import Remembered, adopt
 from vmsim.controller import Surroundings
 from vmsim.documents import Document, Lines
 from vmsim.guests import address
-from vmsim.objects import ON, VirtualMachine
+from vmsim.objects import ON, VirtualMachine, VMStatus
 from vmsim.placement import Requirement
 from vmsim.plan import Plan
 from vmsim.simulate import System
@@ -86,8 +85,9 @@ def plan(hosts: int) -> Plan:
     return loading.plan(Document(scenario(hosts), "year", Lines(0)), Path())
 
 
-Placed: TypeAlias = tuple[VirtualMachine, Remembered, Requirement]
-"""A VM as it is when the year begins, which host it is on, and what it asked of it."""
+Placed: TypeAlias = tuple[VirtualMachine, dict[str, Any], Remembered, Requirement]
+"""A VM, the fields of its status when the year begins, which host it is on, and what it asked of
+it."""
 
 
 @dataclasses.dataclass
@@ -134,7 +134,8 @@ def start(made: Plan, vms: list[tuple[int, int]]) -> list[Placed]:
         seen, required = fleet.observe(vm.key), around.prerequisites(vm)[0]
         report(vm, seen, conditions(vm, seen, required, None, edition), edition, 0.0)
         vm.status.unique_id = f"vm-{number}"
-        placed.append((vm, known, wanted))
+        told = {one.name: getattr(vm.status, one.name) for one in dataclasses.fields(vm.status)}
+        placed.append((vm, told, known, wanted))
     return placed
 
 
@@ -150,11 +151,12 @@ def replicate(
     mine = dataclasses.replace(made, scenario=made.scenario.model_copy(update={"spec": spec}))
     run, figures = _system(mine, sink), Figures()
     run.trace.listen(figures.see)
-    for vm, known, wanted in placed:
+    finalizer = made.edition.finalizer
+    for vm, told, known, wanted in placed:
         adopt(run.fleet, known, wanted)
-        status = copy(vm.status)
+        status = VMStatus(**told)
         run.api.vms[vm.key] = VirtualMachine(
-            vm.key, vm.spec, vm.uid, finalizer=run.plan.edition.finalizer, status=status
+            vm.key, vm.spec, vm.uid, finalizer=finalizer, status=status
         )
     run.advance(until_s)
     return run, figures

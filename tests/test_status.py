@@ -20,6 +20,7 @@ from vmsim.status import (
     CREATED,
     PLACEMENT_READY,
     POWER_SYNCED,
+    by_type,
     conditions,
     power_synced,
     report,
@@ -49,7 +50,7 @@ def reported(
     """The status after a pass."""
     if edition.phases:
         report_phase(of, seen, failure)
-    report(of, seen, conditions(of, seen, required, failure, edition), edition, 0.0)
+    report(of, seen, conditions(of, seen, by_type(required), failure, edition), edition, 0.0)
     return of.status
 
 

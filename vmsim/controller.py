@@ -16,7 +16,7 @@ import simpy
 from vmsim.actions import Fault, Observed, PowerOffMode, Verb
 from vmsim.apiserver import ApiServer
 from vmsim.editions import Edition
-from vmsim.objects import FIRST_BOOT, ON, ZONE_LABEL, Condition, VirtualMachine
+from vmsim.objects import FIRST_BOOT, ON, ZONE_LABEL, Conditions, VirtualMachine
 from vmsim.placement import Requirement
 from vmsim.ports import Hypervisor
 from vmsim.prerequisites import named_image, prerequisites, unmet
@@ -36,7 +36,7 @@ from vmsim.reconcile import (
     requirement,
     within,
 )
-from vmsim.status import conditions, report, report_hardware, report_phase
+from vmsim.status import by_type, conditions, report, report_hardware, report_phase
 from vmsim.timer import call_later
 from vmsim.trace import Trace
 from vmsim.workqueue import NO_LIMITS, Backoff, Pace, WorkQueue
@@ -84,10 +84,10 @@ class Surroundings:
         self._storage = storage
         self._lowest_mhz = lowest_mhz
         self._version = -1
-        self._conditions: dict[tuple[str, ...], tuple[tuple[Condition, ...], bool]] = {}
+        self._conditions: dict[tuple[str, ...], tuple[Conditions, bool]] = {}
         self._requirements: dict[tuple[object, ...], Requirement] = {}
 
-    def prerequisites(self, vm: VirtualMachine) -> tuple[tuple[Condition, ...], bool]:
+    def prerequisites(self, vm: VirtualMachine) -> tuple[Conditions, bool]:
         """The conditions about what the VM names, and whether any of it is missing."""
         if self._version != self.api.catalog.version:
             self._forget()
@@ -96,7 +96,7 @@ class Surroundings:
         known = self._conditions.get(key)
         if known is None:
             found = prerequisites(vm, self.api.catalog, self.edition)
-            known = self._conditions[key] = (found, bool(unmet(found)))
+            known = self._conditions[key] = (by_type(found), bool(unmet(found)))
         return known
 
     def requirement(self, vm: VirtualMachine) -> Requirement:
@@ -208,9 +208,7 @@ class Controller:
             self._report(vm, seen, required)
         self._visited = ""
 
-    def _stop(
-        self, vm: VirtualMachine, seen: Observed, step: Step, required: tuple[Condition, ...]
-    ) -> None:
+    def _stop(self, vm: VirtualMachine, seen: Observed, step: Step, required: Conditions) -> None:
         """Take a step after which the visit ends: nothing more to do, or not now."""
         key = vm.key
         if step is SETTLED:
@@ -282,9 +280,7 @@ class Controller:
             return POWER_CHANGE
         return WAITING_FOR_IP if seen.power is ON and not seen.ip else OTHER
 
-    def _fail(
-        self, vm: VirtualMachine, seen: Observed, step: Step, required: tuple[Condition, ...]
-    ) -> None:
+    def _fail(self, vm: VirtualMachine, seen: Observed, step: Step, required: Conditions) -> None:
         """Say why, once; forget the fault; come back after the back-off (Q-01, Q-10)."""
         key, events = vm.key, self._edition.events
         if seen.fault is not None:
@@ -292,7 +288,7 @@ class Controller:
             message = str(seen.fault)
             self._hypervisor.acknowledge(key)
         else:
-            missing = [f"{c.type}: {c.reason}" for c in unmet(required)]
+            missing = [f"{c.type}: {c.reason}" for c in unmet(required.values())]
             message = ", ".join(missing) if not seen.exists else step.reason
         failed = events.update_failure if seen.exists else events.create_failure
         self._say(key, events.delete_failure if vm.deleting else failed, message)
@@ -300,7 +296,7 @@ class Controller:
         data = {"after_s": round(delay_s, 6), "failures": self._queue.failures(key)}
         self._trace.write("vm", "Requeued", key, data)
 
-    def _report(self, vm: VirtualMachine, seen: Observed, required: tuple[Condition, ...]) -> None:
+    def _report(self, vm: VirtualMachine, seen: Observed, required: Conditions) -> None:
         """Patch what changed of the status (T-13)."""
         old, edition, failure = vm.status, self._edition, self._failure.get(vm.key)
         found = conditions(vm, seen, required, failure, edition)

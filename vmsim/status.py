@@ -4,7 +4,7 @@ From the object, the observation and the last failure to the fields of `status` 
 conditions, as the edition spells them. Clauses T-01 to T-06, Q-15, Z-07.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -62,16 +62,17 @@ def report(
 def conditions(
     vm: VirtualMachine,
     seen: Observed,
-    prerequisites: tuple[Condition, ...],
+    required: Conditions,
     failure: Fault | None,
     edition: Edition,
 ) -> Conditions:
-    """What holds of the VM after this pass; conditions carry no time yet."""
+    """What holds of the VM after this pass, with what is `required` of the things that it names;
+    conditions carry no time yet."""
     if edition.phases:
-        return _of(prerequisites)
+        return required
     known = vm.status.conditions
     powers = (vm.spec.power_state or ON, seen.power) if seen.exists else None
-    found = _conditions(prerequisites, powers, PLACEMENT_READY in known, failure)
+    found = _conditions(required, powers, PLACEMENT_READY in known, failure)
     if PAUSED_LABEL in vm.labels or RECONCILE_READY in known:
         return Conditions({**found, **_reconcile_ready(vm)})
     return found
@@ -144,7 +145,7 @@ def _phase(vm: VirtualMachine, seen: Observed, failure: Fault | None) -> str:
 
 @lru_cache(maxsize=1024)
 def _conditions(
-    prerequisites: tuple[Condition, ...],
+    required: Conditions,
     powers: tuple[PowerState, PowerState] | None,
     placed: bool,
     failure: Fault | None,
@@ -154,7 +155,7 @@ def _conditions(
     `powers` are the wanted and the seen power state, None: there is no VM. `placed`: the VM once
     told of its placement.
     """
-    found = list(prerequisites)
+    found = list(required.values())
     if powers is not None:
         found.append(_CREATED)
         if placed:
@@ -164,11 +165,11 @@ def _conditions(
         found.append(Condition(PLACEMENT_READY, "False", "NotReady", str(failure)))
     elif failure is not None:
         found.append(Condition(CREATED, "False", "Error", str(failure)))
-    return _of(tuple(found))
+    return by_type(found)
 
 
-@lru_cache(maxsize=1024)
-def _of(conditions: tuple[Condition, ...]) -> Conditions:
+def by_type(conditions: Iterable[Condition]) -> Conditions:
+    """These conditions, as a status has them."""
     return Conditions({condition.type: condition for condition in conditions})
 
 

@@ -175,23 +175,29 @@ class WorkQueue:
 
     def _first(self) -> str:
         """Take the key whose turn it is out of `ready`; one that is alone needs no rank."""
-        new, ranked = self._new, self._ranked
-        if ranked or len(new) > 1:
-            for key in new:
-                rank = self._rank(key)
-                if rank not in ranked:
-                    ranked[rank] = deque()
-                ranked[rank].append(key)
-            new.clear()
-            highest = max(ranked)
-            keys = ranked[highest]
-            key = keys.popleft()
-            if not keys:
-                del ranked[highest]
-        else:
-            key = new.pop()
-        del self._ready[key]
+        ready, new = self._ready, self._new
+        if new and len(ready) == 1:
+            ready.clear()
+            return new.pop()
+        if new:
+            self._rank_new()
+        for keys in self._ranked.values():
+            if keys:
+                break
+        key = keys.popleft()
+        del ready[key]
         return key
+
+    def _rank_new(self) -> None:
+        """Put what was added to those of its rank; the highest rank is first."""
+        ranked = self._ranked
+        for key in self._new:
+            rank = self._rank(key)
+            if rank not in ranked:
+                ranked[rank] = deque()
+                self._ranked = ranked = dict(sorted(ranked.items(), reverse=True))
+            ranked[rank].append(key)
+        self._new.clear()
 
     def _call(self, delay_s: float, callback: Callable[[simpy.Event], None]) -> None:
         call_later(self._env, delay_s, callback)
