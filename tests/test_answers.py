@@ -216,3 +216,8 @@ def test_replication_alone_is_told_with_units_and_what_was_asked(tmp_path: Path)
 def test_scenario_that_there_is_not_is_told_with_the_nearest_name() -> None:
     done = CliRunner().invoke(app, ["whatif", "any-k-down", "--on", "host-failur"])
     assert (done.exit_code, 'did you mean "host-failure"?' in done.output) == (2, True)
+
+
+def test_headline_names_only_what_sets_the_variants_apart(tmp_path: Path) -> None:
+    asked = question("retry-policy", "gpu-stranded", "host=esx-1", replications=2)
+    assert "host" not in answered(asked, tmp_path).headline

@@ -1,6 +1,7 @@
 """The report is one offline file whose first words are the answer; its figures can be asked."""
 
 import dataclasses
+import json
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from vmsim.whatif.design import Cell, Design, suite
 from vmsim.whatif.figures import POINTS_SHOWN, eventful_hosts, thinned
 from vmsim.whatif.history import Level, binned, history
 from vmsim.whatif.statistics import Figure
+from vmsim.whatif.studies import STUDIES
 from vmsim.whatif.variants import Variant, Variants, front, heat, of_folder
 from vmsim.whatif.working import Engine, Work
 
@@ -197,7 +199,7 @@ def test_answer_to_a_question_has_its_report(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     text = out.read_text()
-    assert "best with" in text
+    assert "From 0 s in each run with" in text
     assert text.count("<div class=chart") == 3
 
 
@@ -294,7 +296,11 @@ def test_front_is_what_no_other_variant_beats_in_both() -> None:
 
 def test_heat_map_averages_over_the_other_factors(swept: Path) -> None:
     table = heat(of_folder(swept)).table
-    assert table[0] == ["policies.retry.longest", "policies.retry.wakeOnCapacity", "retry_worst_s"]
+    assert table[0] == [
+        "policies.retry.longest",
+        "policies.retry.wakeOnCapacity",
+        "longest time from an open host to the power-on, min",
+    ]
     assert [row[:2] for row in table[1:]] == [
         [longest, wakes] for longest in ("60s", "1000s") for wakes in ("false", "true")
     ]
@@ -319,6 +325,25 @@ def test_heat_map_has_numbers_in_order_and_words_as_given(
     ]
     table = heat(dataclasses.replace(some, found=cells)).table
     assert [row[1] for row in table[1 : 1 + len(given)]] == shown
+
+
+def test_figures_of_variants_have_units_that_read_well() -> None:
+    """Ten days are no 864,000 s on an axis."""
+    some = variants((864_000, 1), (86_400, 2))
+    for picture in some.pictures():
+        assert "downtime of all VMs together, d" in json.dumps(picture.spec)
+    assert some.pictures()[0].table[1:] == [
+        ["a=1, b=1", 1.0, 1.0, 1.0, 2],
+        ["a=0, b=0", 10.0, 10.0, 10.0, 1],
+    ]
+
+
+def test_report_of_a_study_begins_with_its_answer(swept: Path) -> None:
+    found = of_folder(swept)
+    answer, other = found.sentence, of_folder(swept, "retries").sentence
+    assert answer.startswith(f"{STUDIES['retry-policy'].question} From 0 s in each run with ")
+    assert other.startswith("tries that were put off: best with ")
+    assert any(line.startswith("in some variants: a failed VM is") for line in found.assumptions)
 
 
 def test_sentence_has_the_interval_and_names_how_many_are_alike() -> None:

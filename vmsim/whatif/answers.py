@@ -172,10 +172,20 @@ def _headline(study: Study, cells: list[Found]) -> str:
     if ranked[0].figure.value == ranked[-1].figure.value:
         return f"{shown(study, ranked[0].figure)} with each of the {len(ranked)} variants"
     best, last = ranked[:: len(ranked) - 1] if study.best == "low" else ranked[:: 1 - len(ranked)]
+    best_is, last_is = (label(_apart(one, sound)) for one in (best, last))
     return (
-        f"from {shown(study, best.figure)} with {label(best.settings)} "
-        f"to {shown(study, last.figure)} with {label(last.settings)}"
+        f"from {shown(study, best.figure)} with {best_is} "
+        f"to {shown(study, last.figure)} with {last_is}"
     )
+
+
+def _apart(one: Found, cells: Sequence[Found]) -> dict[str, Any]:
+    """The settings of a cell that not all cells share."""
+    return {
+        name: value
+        for name, value in one.settings.items()
+        if any(other.settings.get(name) != value for other in cells)
+    }
 
 
 def _worst_cases(study: Study, sound: Sequence[Found]) -> list[Found]:
@@ -227,7 +237,7 @@ def shown(study: Study, figure: Figure) -> str:
 
 def number(figure: Figure, unit: str, *, signed: bool = False) -> str:
     """A figure with its interval."""
-    scale, word = _scaled(unit, figure.value)
+    scale, word = scaled(unit, figure.value)
     digits = 6 if 0.99 < figure.value < 1.0 else 4
     plus = "+" if signed and figure.value else ""
     value, low, high = (
@@ -244,7 +254,8 @@ def plain(value: float, unit: str) -> str:
     return number(Figure(value, value, value, 1), unit)
 
 
-def _scaled(unit: str, value: float) -> tuple[float, str]:
+def scaled(unit: str, value: float) -> tuple[float, str]:
+    """By what values of this size are divided, and the unit that they have then."""
     if unit == "s" and abs(value) >= 172_800.0:
         return 86_400.0, " d"
     if unit == "s" and abs(value) >= 7200.0:

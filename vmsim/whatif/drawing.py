@@ -27,6 +27,7 @@ CONFIG: dict[str, Any] = {
     "view": {"stroke": None},
     "axis": {"labelFontSize": 11, "titleFontSize": 12, "gridColor": GRID, "domainColor": GRID,
              "tickColor": GRID, "labelLimit": 240, "titleFontWeight": "normal"},
+    "axisX": {"labelOverlap": "greedy", "labelSeparation": 8},
     "legend": {"labelFontSize": 11, "title": None, "orient": "bottom", "columns": 8,
                "labelLimit": 0, "symbolStrokeWidth": 2},
     "title": {"anchor": "start", "fontSize": 14},

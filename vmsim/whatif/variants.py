@@ -14,7 +14,9 @@ from typing import Any
 from vmsim.problems import BadInput, Problem
 from vmsim.whatif import design as designs
 from vmsim.whatif import store
-from vmsim.whatif.answers import by_cell, figure_of, number
+from vmsim.whatif.answers import answer, by_cell, figure_of, number, scaled
+from vmsim.whatif.asking import assumed
+from vmsim.whatif.certainty import is_certain
 from vmsim.whatif.design import Design
 from vmsim.whatif.drawing import Picture, charted, quantity, word
 from vmsim.whatif.metrics import METRICS, cost
@@ -26,6 +28,7 @@ SHOWN = 60
 POINTS = 2_000
 USUAL = ("downtime_s", "waiting_worst")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+DIGITS = ",.4~r"
 BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
@@ -47,6 +50,7 @@ class Variants:
     metric: str
     against: str
     problems: int = 0
+    headline: str = ""
 
     @property
     def name(self) -> str:
@@ -75,12 +79,15 @@ class Variants:
 
     @property
     def sentence(self) -> str:
-        """The best and the worst variant, in a sentence."""
+        """The study's answer, or the best and the worst variant, in a sentence."""
         if not self.found:
             return "No variant could be run."
+        lost = f" {self.problems} variants could not be run." if self.problems else ""
+        if self.headline:
+            told = self.headline[0].upper() + self.headline[1:]
+            return f"{STUDIES[self.design.study].question} {told}.{lost}"
         ranked = sorted(self.found, key=lambda one: cost(self.metric, one.one.value))
         best, worst = self._alike(ranked), self._alike(ranked[::-1])
-        lost = f" {self.problems} variants could not be run." if self.problems else ""
         means = METRICS[self.metric].means
         if len(best) == len(ranked):
             alike = f" with each of the {len(ranked)} variants" if len(ranked) > 1 else ""
@@ -101,11 +108,16 @@ class Variants:
     @property
     def assumptions(self) -> list[str]:
         """What the figures rest on."""
-        study = STUDIES.get(self.design.study)
         runs = f"{self.design.replications} replications, root seed {self.design.seed}"
         first = self.found[0].settings if self.found else {}
         same = [f"{name}={value}" for name, value in first.items() if name not in self.factors]
-        return [runs, f"design {self.design.id[:16]}", *same, *(study.assumes if study else ())]
+        return [runs, f"design {self.design.id[:16]}", *same, *assumed(self.design)]
+
+    def shown(self, metric: str) -> tuple[float, str]:
+        """By what the metric's values are divided in figures, and its title with the unit."""
+        figures = [one.one if metric == self.metric else one.other for one in self.found]
+        size, unit = scaled(METRICS[metric].unit, max(abs(one.value) for one in figures))
+        return size, METRICS[metric].means + (f", {unit.strip()}" if unit else "")
 
     def pictures(self) -> list[Picture]:
         """The figures."""
@@ -136,8 +148,12 @@ def compared(design: Design, folder: Path, metric: str = "", against: str = "") 
             hint = f"one of {', '.join(METRICS)}"
             raise BadInput([Problem(f"there is no metric {name}", field="--metric", hint=hint)])
     how = study.how if study and metric == study.metric else "mean"
+    results = list(store.rows(folder, design))
+    headline = ""
+    if study and metric == study.metric and results:
+        headline = answer(design, study, results, certain=is_certain(design)).headline
     found, problems = [], 0
-    for cell, pairs in by_cell(store.rows(folder, design)).items():
+    for cell, pairs in by_cell(results).items():
         rows = [row for _, row in pairs if "problem" not in row]
         problems += not rows
         if rows:
@@ -145,24 +161,21 @@ def compared(design: Design, folder: Path, metric: str = "", against: str = "") 
             settings = {name: designs.shown(value) for name, value in given.items()}
             one, other = figure_of(rows, metric, how), figure_of(rows, against, "mean")
             found.append(Variant(settings, one, other))
-    return Variants(design, found, metric, against, problems)
-
-
-def _titled(metric: str) -> str:
-    unit = METRICS[metric].unit
-    return METRICS[metric].means + (f", {unit}" if unit else "")
+    return Variants(design, found, metric, against, problems, headline)
 
 
 def _row(sweep: Variants, one: Variant) -> dict[str, Any]:
     low, high = (end if abs(end) < 1e300 else one.one.value for end in (one.one.low, one.one.high))
-    return {"variant": sweep.label(one), "value": one.one.value, "low": low, "high": high,
-            "other": one.other.value}  # fmt: skip
+    size, other = sweep.shown(sweep.metric)[0], sweep.shown(sweep.against)[0]
+    return {"variant": sweep.label(one), "value": one.one.value / size, "low": low / size,
+            "high": high / size, "other": one.other.value / other}  # fmt: skip
 
 
 def _tips(sweep: Variants) -> list[dict[str, Any]]:
-    return [word("variant", "variant"), quantity("value", _titled(sweep.metric), format=".5~g"),
-            quantity("low", "from", format=".5~g"), quantity("high", "to", format=".5~g"),
-            quantity("other", _titled(sweep.against), format=".5~g")]  # fmt: skip
+    title, against = sweep.shown(sweep.metric)[1], sweep.shown(sweep.against)[1]
+    return [word("variant", "variant"), quantity("value", title, format=DIGITS),
+            quantity("low", "from", format=DIGITS), quantity("high", "to", format=DIGITS),
+            quantity("other", against, format=DIGITS)]  # fmt: skip
 
 
 def ranked(sweep: Variants) -> Picture:
@@ -170,7 +183,8 @@ def ranked(sweep: Variants) -> Picture:
     chosen = sorted(sweep.found, key=lambda one: cost(sweep.metric, one.one.value))[:SHOWN]
     rows = [_row(sweep, one) for one in chosen]
     y = word("variant", "", sort=None, axis={"title": None, "labelLimit": 360})
-    x = quantity("value", _titled(sweep.metric), scale={"zero": False})
+    title = sweep.shown(sweep.metric)[1]
+    x = quantity("value", title, scale={"zero": False})
     layers = [
         {"mark": {"type": "rule", "strokeWidth": 2, "color": BLUE},
          "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}}},
@@ -179,17 +193,18 @@ def ranked(sweep: Variants) -> Picture:
     ]  # fmt: skip
     spec = charted("Variants", rows, layer=layers, height=18 * len(rows))
     few = f"{len(rows)} of {len(sweep.found)} variants, the best first, with 95 % intervals."
-    heads = ["variant", sweep.metric, "from", "to", sweep.against]
+    heads = ["variant", title, "from", "to", sweep.shown(sweep.against)[1]]
     return Picture("variants", few, spec, [heads, *(list(row.values()) for row in rows)])
 
 
 def heat(sweep: Variants) -> Picture:
     """The metric over the first two factors, averaged over the others."""
     across, down = sweep.factors[:2]
+    size, title = sweep.shown(sweep.metric)
     cells: dict[tuple[str, str], list[float]] = {}
     for one in sweep.found:
         key = (one.settings.get(across, ""), one.settings.get(down, ""))
-        cells.setdefault(key, []).append(one.one.value)
+        cells.setdefault(key, []).append(one.one.value / size)
     x_at, y_at = (_by_size([key[axis] for key in cells]) for axis in (0, 1))
     ranked = sorted(cells, key=lambda key: (x_at.index(key[0]), y_at.index(key[1])))
     means = {key: sum(cells[key]) / len(cells[key]) for key in ranked}
@@ -198,7 +213,7 @@ def heat(sweep: Variants) -> Picture:
         "x": word("x", sweep.short(across), sort=None, axis={"labelAngle": 0}),
         "y": word("y", sweep.short(down), sort=None),
         "tooltip": [word("x", across), word("y", down),
-                    quantity("value", _titled(sweep.metric), format=".5~g")],
+                    quantity("value", title, format=DIGITS)],
     }  # fmt: skip
     middle = (min(means.values()) + max(means.values())) / 2
     ink = {"condition": {"test": f"datum.value > {middle}", "value": "white"}, "value": "black"}
@@ -206,13 +221,13 @@ def heat(sweep: Variants) -> Picture:
     layers = [
         {"mark": "rect", "encoding": {**axes, "color": colour}},
         {"mark": {"type": "text", "fontSize": 11},
-         "encoding": {**axes, "text": quantity("value", "", format=".4~g"), "color": ink}},
+         "encoding": {**axes, "text": quantity("value", "", format=DIGITS), "color": ink}},
     ]  # fmt: skip
     height = 34 * len({row["y"] for row in rows})
-    spec = charted(_titled(sweep.metric), rows, layer=layers, height=height)
+    spec = charted(title, rows, layer=layers, height=height)
     said = f"{METRICS[sweep.metric].means} by {across} and {down}"
     more = ", averaged over the other factors" if len(sweep.factors) > 2 else ""
-    heads = [across, down, sweep.metric]
+    heads = [across, down, title]
     return Picture("heat", f"{said}{more}.", spec, [heads, *(list(r.values()) for r in rows)])
 
 
@@ -226,23 +241,24 @@ def _is_grid(sweep: Variants) -> bool:
 def scattered(sweep: Variants) -> Picture:
     """The metric over two sampled factors, as points, larger and darker where it is more."""
     across, down = sweep.factors[:2]
+    size, title = sweep.shown(sweep.metric)
     rows = [
         {"x": _number(one.settings.get(across, "")), "y": _number(one.settings.get(down, "")),
-         "value": one.one.value, "variant": sweep.label(one)}
+         "value": one.one.value / size, "variant": sweep.label(one)}
         for one in sweep.found[:POINTS]
     ]  # fmt: skip
-    value = quantity("value", _titled(sweep.metric))
+    value = quantity("value", title)
     encoding = {
         "x": quantity("x", across, scale={"zero": False}),
         "y": quantity("y", down, scale={"zero": False}),
         "color": {**value, "title": None, "scale": {"scheme": "viridis", "reverse": True}},
         "size": {**value, "legend": None, "scale": {"range": [40, 300]}},
-        "tooltip": [word("variant", "variant"), {**value, "format": ".5~g"}],
+        "tooltip": [word("variant", "variant"), {**value, "format": DIGITS}],
     }
     mark = {"type": "point", "filled": True, "opacity": 1, "stroke": "#888"}
-    spec = charted(_titled(sweep.metric), rows, mark=mark, encoding=encoding, height=260)
+    spec = charted(title, rows, mark=mark, encoding=encoding, height=260)
     said = f"{METRICS[sweep.metric].means} by {across} and {down}, at {len(rows)} sampled points."
-    heads = [across, down, sweep.metric, "variant"]
+    heads = [across, down, title, "variant"]
     return Picture("heat", said, spec, [heads, *(list(row.values()) for row in rows)])
 
 
@@ -282,8 +298,9 @@ def pareto(sweep: Variants) -> Picture:
     rows.sort(key=lambda row: row["front"])
     rows = rows[-POINTS:]
     line = [_row(sweep, one) for one in best]
-    x = quantity("value", _titled(sweep.metric), scale={"zero": False})
-    y = quantity("other", _titled(sweep.against), scale={"zero": False})
+    title, against = sweep.shown(sweep.metric)[1], sweep.shown(sweep.against)[1]
+    x = quantity("value", title, scale={"zero": False})
+    y = quantity("other", against, scale={"zero": False})
     colour = word("front", "", legend=None, scale={"domain": [True, False],
                                                    "range": [ORANGE, BLUE]})  # fmt: skip
     shape = word("front", "", legend=None, scale={"domain": [True, False],
@@ -298,8 +315,8 @@ def pareto(sweep: Variants) -> Picture:
     said = f"{len(best)} of {len(sweep.found)} variants are beaten by no other one in both: "
     said += "; ".join(_names(sweep, best))
     table: Sequence[Sequence[object]] = [
-        ["variant", sweep.metric, sweep.against],
-        *([sweep.label(one), one.one.value, one.other.value] for one in best),
+        ["variant", title, against],
+        *([row["variant"], row["value"], row["other"]] for row in line),
     ]
     return Picture("pareto", said + ".", spec, table)
 
