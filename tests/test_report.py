@@ -18,6 +18,7 @@ from vmsim.whatif import design, working
 from vmsim.whatif.design import Cell, Design, suite
 from vmsim.whatif.figures import POINTS_SHOWN, eventful_hosts, thinned
 from vmsim.whatif.history import Level, binned, history
+from vmsim.whatif.report import answer
 from vmsim.whatif.statistics import Figure
 from vmsim.whatif.studies import STUDIES
 from vmsim.whatif.variants import Variant, Variants, front, heat, of_folder
@@ -233,6 +234,31 @@ def test_host_that_failed_is_shown_though_it_is_one_of_many(tmp_path: Path) -> N
     assert hosts == sorted(hosts, key=lambda name: int(name.removeprefix("esx-")))
 
 
+@pytest.mark.parametrize(
+    ("scenario", "sentence"),
+    [
+        ("rolling-upgrade", "was held up 3 times, by demo/two-1 and 7 more (blocked: memory)."),
+        ("overfull-cluster", "At most 8 VMs waited for a host at once; all ran at the end."),
+        ("drs-rules", "once, by demo/db-1 (blocked: rule). At most 1 VM waited"),
+        ("rolling-maintenance", "None of the 24 VMs was down in 3.0 h."),
+    ],
+)
+def test_answer_tells_who_waited_and_what_was_held_up(
+    scenario: str, sentence: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.jsonl"
+    run(load(SCENARIOS / f"{scenario}.yaml"), How(trace=path), opened)
+    assert sentence in answer(history(path))
+
+
+def test_answer_tells_how_many_did_not_run_at_the_end(trace: Path) -> None:
+    until = history(trace)
+    until.ledger.vms["demo/trainer"].running = False
+    assert answer(until).endswith(
+        "At most 1 VM waited for a host at once; 1 did not run at the end."
+    )
+
+
 def test_long_level_keeps_its_extremes() -> None:
     level = Level([float(at) for at in range(100_000)], [float(at % 97) for at in range(100_000)])
     level.values[77_777] = 1e6
@@ -340,8 +366,8 @@ def test_figures_of_variants_have_units_that_read_well() -> None:
 
 def test_report_of_a_study_begins_with_its_answer(swept: Path) -> None:
     found = of_folder(swept)
-    answer, other = found.sentence, of_folder(swept, "retries").sentence
-    assert answer.startswith(f"{STUDIES['retry-policy'].question} From 0 s in each run with ")
+    first, other = found.sentence, of_folder(swept, "retries").sentence
+    assert first.startswith(f"{STUDIES['retry-policy'].question} From 0 s in each run with ")
     assert other.startswith("tries that were put off: best with ")
     assert any(line.startswith("in some variants: a failed VM is") for line in found.assumptions)
 

@@ -11,10 +11,11 @@ from html import escape
 from pathlib import Path
 
 from vmsim.problems import BadInput, Problem
+from vmsim.whatif.binding import blocked_by
 from vmsim.whatif.drawing import HELP, Picture, engine, placed, scripts
 from vmsim.whatif.figures import distribution, pictures
 from vmsim.whatif.history import History
-from vmsim.whatif.metrics import METRICS, measured
+from vmsim.whatif.metrics import METRICS, measured, unplaced
 from vmsim.whatif.variants import Variants
 
 STYLE = """
@@ -81,7 +82,26 @@ def write(path: Path, text: str) -> None:
 
 
 def answer(run: History) -> str:
-    """What became of the VMs, in a sentence or two."""
+    """What became of the VMs and of hosts that were to be emptied, in a few sentences."""
+    said, ledger = [_down(run)], run.ledger
+    if ledger.blockers:
+        vm, why = min(ledger.blockers.items())
+        more = f" and {len(ledger.blockers) - 1} more" if len(ledger.blockers) > 1 else ""
+        held = f"{_times(ledger.counts.stalls)}, by {vm}{more} ({blocked_by(why)})"
+        said.append(f"Emptying hosts was held up {held}.")
+    if ledger.waiting_worst:
+        left, waited = int(unplaced(ledger)), ledger.waiting_worst
+        end = f"{left} did not run" if left else "all ran"
+        vms = f"{waited} VM{'s' if waited > 1 else ''}"
+        said.append(f"At most {vms} waited for a host at once; {end} at the end.")
+    return " ".join(said)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _down(run: History) -> str:
     found = run.ledger.downtimes
     if not found:
         return f"None of the {len(run.vms)} VMs was down in {_time(run.end_s)}."
