@@ -221,3 +221,15 @@ def test_scenario_that_there_is_not_is_told_with_the_nearest_name() -> None:
 def test_headline_names_only_what_sets_the_variants_apart(tmp_path: Path) -> None:
     asked = question("retry-policy", "gpu-stranded", "host=esx-1", replications=2)
     assert "host" not in answered(asked, tmp_path).headline
+
+
+def test_verdict_is_told_of_each_variant(tmp_path: Path) -> None:
+    """So a planner reads how many hosts are enough until when."""
+    count = "clusters[0].hosts[0].count"
+    sets = ("months=4", "growth=10")
+    asked = question("growth", "failover-capacity", *sets, varies=[f"{count}=4,5,6"])
+    assert answered(asked, tmp_path).headline == (
+        f"with {count}=4: already now, in month 0, VMs find no room; "
+        f"with {count}=5: month 3 is the first in which VMs find no room; "
+        f"with {count}=6: there is room up to month 4, the last one looked at"
+    )

@@ -14,6 +14,12 @@ from vmsim.whatif.studies import CASE_OPTIONS
 from vmsim.whatif.studies.study import Study
 
 FEWEST_SPREAD = 10
+VERDICTS = 12
+
+
+def _variant(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings without those that say which case of the study it is."""
+    return {name: value for name, value in settings.items() if name not in CASE_OPTIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class Found:
     @property
     def variant(self) -> str:
         """What sets it apart, beside which case of the study it is."""
-        return str(Cell({k: v for k, v in self.settings.items() if k not in CASE_OPTIONS}))
+        return str(Cell(_variant(self.settings)))
 
     @property
     def case(self) -> str:
@@ -164,8 +170,7 @@ def _headline(study: Study, cells: list[Found]) -> str:
     if not sound:
         return "no cell could be run"
     if study.verdict is not None and len(sound) > 1 and len(sound) == len(cells):
-        more = " (some figures are lower bounds)" if any(one.figure.cut for one in sound) else ""
-        return study.verdict([(one.settings, one.figure.value) for one in sound]) + more
+        return _verdict(study, sound)
     if len(sound) == 1:
         return shown(study, sound[0].figure)
     ranked = sorted(_worst_cases(study, sound), key=lambda one: one.figure.value)
@@ -188,11 +193,31 @@ def _apart(one: Found, cells: Sequence[Found]) -> dict[str, Any]:
     }
 
 
-def _worst_cases(study: Study, sound: Sequence[Found]) -> list[Found]:
-    """The worst case of each variant; every cell if there is one variant only."""
+def _verdict(study: Study, sound: Sequence[Found]) -> str:
+    """The study's verdict over the cases, of each variant if they are judged differently."""
+    assert study.verdict is not None
+    by_variant: dict[str, str] = {}
+    for cells in _by_variant(sound).values():
+        more = " (some figures are lower bounds)" if any(one.figure.cut for one in cells) else ""
+        said = study.verdict([(one.settings, one.figure.value) for one in cells])
+        by_variant[label(_variant(_apart(cells[0], sound)))] = said + more
+    if len(set(by_variant.values())) == 1:
+        return next(iter(by_variant.values()))
+    told = [f"with {name}: {said}" for name, said in by_variant.items()]
+    left = [f"and {len(told) - VERDICTS} variants more"] if len(told) > VERDICTS else []
+    return "; ".join([*told[:VERDICTS], *left])
+
+
+def _by_variant(sound: Sequence[Found]) -> dict[str, list[Found]]:
     variants: dict[str, list[Found]] = {}
     for one in sound:
         variants.setdefault(one.variant, []).append(one)
+    return variants
+
+
+def _worst_cases(study: Study, sound: Sequence[Found]) -> list[Found]:
+    """The worst case of each variant; every cell if there is one variant only."""
+    variants = _by_variant(sound)
     pick = min if study.best == "high" else max
     if len(variants) == 1:
         return list(sound)
