@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from scipy import stats
 from backends import opened
 from vmsim.documents import Document, Lines
 from vmsim.loading import Plan, load, plan
+from vmsim.objects import HostSpec
+from vmsim.ports import Backend
 from vmsim.problems import BadInput
 from vmsim.whatif import store
 from vmsim.whatif.answers import Answer, figure_of
@@ -465,6 +468,20 @@ def test_study_can_be_arranged(name: str, tmp_path: Path) -> None:
     found = answered(Question(study_named(name), scenario, sets, replications=1), tmp_path).found
 
     assert [one.problem for one in found] == [""] * len(found)
+
+
+@pytest.mark.parametrize(("count", "times"), [(1, 1), (2, 3)])
+def test_question_with_one_run_is_not_run_before(count: int, times: int, tmp_path: Path) -> None:
+    runs: list[str] = []
+
+    def counted(name: str, there: list[HostSpec]) -> AbstractContextManager[Backend]:
+        runs.append(name)
+        return opened(name, there)
+
+    scenario = failing(2, 100, 10, days=1)
+    question = Question(STUDIES["downtime-per-year"], scenario, ["years=1d"], replications=count)
+    ask(question, tmp_path, SERIAL, counted, lambda *_: None)
+    assert len(runs) == times
 
 
 @pytest.mark.parametrize(
