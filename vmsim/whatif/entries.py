@@ -5,8 +5,8 @@ from operator import attrgetter
 
 from vmsim.trace import Record
 from vmsim.whatif.binding import QUEUE, binding
-from vmsim.whatif.incidents import CREATION, VM, Host, Incident
-from vmsim.whatif.ledger import Ledger
+from vmsim.whatif.incidents import CREATION, Incident
+from vmsim.whatif.ledger import VM, Host, Ledger
 
 QUEUED_S = 0.001  # times are rounded in records
 CAUSES = {"Evacuation": "Evacuation", "Administrator": "Administrator"}

@@ -10,11 +10,59 @@ warm-up was over is forgotten; the state it led to stays.
 
 from bisect import bisect_right
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Any
 
 from vmsim.whatif.binding import blocked_by
 from vmsim.whatif.capacity import Capacity
-from vmsim.whatif.incidents import CREATION, VM, Counts, Host, Incident
+from vmsim.whatif.incidents import CREATION, Incident
+
+
+@dataclass(slots=True)
+class VM:
+    """What is known of one VM; `number` is that of the record that added it, and `due_s` is when
+    its last migration could have begun."""
+
+    key: str
+    class_name: str
+    wanted: bool
+    number: int
+    host: str = ""
+    running: bool = False
+    now: Incident | None = None
+    tried_s: float = -1.0
+    started_s: float = -1.0
+    on_s: float = -1.0
+    due_s: float = 0.0
+    refused: str = ""
+    refused_s: float = -1.0
+
+
+@dataclass(slots=True)
+class Host:
+    """What is known of one host; times are of its last maintenance."""
+
+    state: str = "Up"
+    asked_s: float = -1.0
+    entered_s: float = -1.0
+    blocked: dict[str, str] = field(default_factory=dict)
+    blocked_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What is only counted."""
+
+    migrations: int = 0
+    moved_mib: float = 0.0
+    retries: int = 0
+    tasks_failed: int = 0
+    failovers_failed: int = 0
+    host_failures: int = 0
+    created: int = 0
+    refused_creations: int = 0
+    stalls: int = 0
+    slowed: int = 0
 
 
 class Ledger:
