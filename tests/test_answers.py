@@ -229,7 +229,14 @@ def test_verdict_is_told_of_each_variant(tmp_path: Path) -> None:
     sets = ("months=4", "growth=10")
     asked = question("growth", "failover-capacity", *sets, varies=[f"{count}=4,5,6"])
     assert answered(asked, tmp_path).headline == (
-        f"with {count}=4: already now, in month 0, VMs find no room; "
-        f"with {count}=5: month 3 is the first in which VMs find no room; "
-        f"with {count}=6: there is room up to month 4, the last one looked at"
+        f"with {count}=4: already now, in month 0, not all VMs run; "
+        f"with {count}=5: month 3 is the first in which not all VMs run; "
+        f"with {count}=6: all VMs run up to month 4, the last one looked at"
     )
+
+
+def test_vm_that_nobody_restarts_is_not_short_of_room(tmp_path: Path) -> None:
+    """vSphere HA is told to leave web-9 alone, and its host fails."""
+    sets = ("month=3", "growth=5", "clusters[0].hosts[0].count=6")
+    found = answered(question("growth", "failover-capacity", *sets), tmp_path).found[0]
+    assert (list(found.waiting), found.because) == (["demo/web-9"], "not restarted (1 of 1)")

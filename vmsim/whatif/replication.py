@@ -28,6 +28,7 @@ from vmsim.whatif.ledger import Ledger
 from vmsim.whatif.metrics import measured
 
 NAMES_KEPT = 1_000
+NOT_RESTARTED = "not restarted"
 
 
 class Outcome(msgspec.Struct):
@@ -84,7 +85,7 @@ def replicate(made: Plan, opened: Opened, sink: Any = None, warm_s: float = 0.0)
     row: dict[str, Any] = {
         "seed": made.scenario.spec.seed,
         "because": _short(ledger.bound),
-        "kept_off": _short({k: v for k, v in ledger.bound.items() if not holds_moves(k)}),
+        "kept_off": _short(_kept_off(ledger)),
         "worst_vm": _worst(ledger),
         "waiting": _names([vm.key for vm in ledger.vms.values() if vm.wanted and not vm.running]),
         "blocking": _blocking(ledger.blockers),
@@ -93,6 +94,14 @@ def replicate(made: Plan, opened: Opened, sink: Any = None, warm_s: float = 0.0)
         **measured(ledger),
     }
     return Outcome(row, ledger.incidents)
+
+
+def _kept_off(ledger: Ledger) -> dict[str, float]:
+    """For how long each constraint kept VMs from running; a VM that is down to the end and was
+    refused no host is one that nobody restarts."""
+    bound = {word: time_s for word, time_s in ledger.bound.items() if not holds_moves(word)}
+    left = sum(one.lasted_s for one in ledger.downtimes if one.open and not one.because)
+    return bound | ({NOT_RESTARTED: left} if left else {})
 
 
 def _short(bound: Mapping[str, float]) -> str:

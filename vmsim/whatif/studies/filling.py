@@ -83,10 +83,10 @@ def _month_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
     short = [settings["month"] for settings, value in figures if value > 0]
     last = figures[-1][0]["month"]
     if not short:
-        return f"there is room up to month {last}, the last one looked at"
+        return f"all VMs run up to month {last}, the last one looked at"
     if min(short) == 0:
-        return "already now, in month 0, VMs find no room"
-    return f"month {min(short)} is the first in which VMs find no room"
+        return "already now, in month 0, not all VMs run"
+    return f"month {min(short)} is the first in which not all VMs run"
 
 
 def _classes(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
