@@ -240,3 +240,16 @@ def test_vm_that_nobody_restarts_is_not_short_of_room(tmp_path: Path) -> None:
     sets = ("month=3", "growth=5", "clusters[0].hosts[0].count=6")
     found = answered(question("growth", "failover-capacity", *sets), tmp_path).found[0]
     assert (list(found.waiting), found.because) == (["demo/web-9"], "not restarted (1 of 1)")
+
+
+def test_downtime_per_year_is_told_by_class(tmp_path: Path) -> None:
+    """Weighted with the VMs of each, the classes give the figure of all; databases start first, and
+    HA leaves one of the others alone."""
+    asked = question("downtime-per-year", "failover-capacity", "years=90d", replications=3)
+    found = answered(asked, tmp_path).found[0]
+    counts = {"database": 12, "my-vm-class": 10}
+
+    mean = sum(found.by_class[name].value * count for name, count in counts.items()) / 22
+    assert mean == pytest.approx(found.figure.value, rel=1e-3)
+    assert 0.0 < found.by_class["database"].value < found.by_class["my-vm-class"].value
+    assert "by class: database " in told(asked, tmp_path)

@@ -1,8 +1,11 @@
 """From rows to an answer: the figure of each cell, what was short, the worst case, differences."""
 
+import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +30,8 @@ class Found:
     """What the rows of one cell say.
 
     `spread` is what half of the runs and what 95 % of them keep to, if they are enough to tell;
-    `waiting` counts the runs at whose end a VM waited.
+    `waiting` counts the runs at whose end a VM waited; `by_class` is the downtime per VM and year
+    of each class, in minutes.
     """
 
     cell: int
@@ -39,6 +43,7 @@ class Found:
     worst_row: dict[str, Any] = field(default_factory=dict)
     spread: tuple[float, float] | None = None
     waiting: Counter[str] = field(default_factory=Counter)
+    by_class: dict[str, Figure] = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -122,7 +127,18 @@ def found(
         worst,
         _spread(study, [row[study.metric] for row in only]),
         Counter(vm for row in only for vm in row["waiting"].split(", ") if vm),
+        _by_class(only, certain=certain) if study.by_class else {},
     )
+
+
+def _by_class(rows: Sequence[dict[str, Any]], *, certain: bool) -> dict[str, Figure]:
+    """Over the runs in which a class had VMs."""
+    seen: dict[str, list[float]] = {}
+    for row in rows:
+        for name, minutes in json.loads(row["by_class"]).items():
+            seen.setdefault(name, []).append(minutes)
+    how = partial(exact, how="mean") if certain else ESTIMATES["mean"]
+    return {name: within(how(values), math.inf) for name, values in sorted(seen.items())}
 
 
 def badness(study: Study, row: dict[str, Any]) -> tuple[float, float]:

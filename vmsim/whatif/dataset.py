@@ -23,7 +23,7 @@ from vmsim.whatif.replication import Outcome
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEXTS = ("because", "kept_off", "worst_vm", "waiting", "blocking", "digest", "problem")
+TEXTS = ("because", "kept_off", "worst_vm", "waiting", "blocking", "by_class", "digest", "problem")
 COMPRESSION = "zstd"
 ROW_GROUP = 100_000
 Results = Iterable[tuple[int, int, Outcome]]

@@ -25,7 +25,7 @@ def _added(ledger: Ledger, record: Record) -> None:
     name = record.data.get("template")
     manifest = record.data.get("manifest") or {}
     class_name, wanted = ledger.wanted(manifest) if name is None else ledger.template(name)
-    vm = ledger.vms[record.object] = VM(record.object, class_name, wanted, record.n)
+    vm = ledger.vms[record.object] = VM(record.object, class_name, wanted, record.n, record.t)
     ledger.counts.created += 1
     if wanted:
         vm.now = Incident(vm.key, class_name, CREATION, "", record.t)
@@ -49,6 +49,7 @@ def _deleting(ledger: Ledger, record: Record) -> None:
 def _deleted(ledger: Ledger, record: Record) -> None:
     if record.data.get("kind") is None and record.object in ledger.vms:
         ledger.gone(ledger.vms[record.object])
+        ledger.lived(ledger.vms[record.object])
         ledger.capacity.leave(record.object)
         del ledger.vms[record.object]
 

@@ -27,6 +27,7 @@ class VM:
     class_name: str
     wanted: bool
     number: int
+    added_s: float
     host: str = ""
     running: bool = False
     now: Incident | None = None
@@ -87,7 +88,8 @@ class Ledger:
         self.refused_moves: dict[str, str] = {}
         self.counts = Counts()
         self.waiting_now = self.waiting_worst = 0
-        self.waiting_vm_s = self.vm_s = self.now_s = 0.0
+        self.waiting_vm_s = self.now_s = 0.0
+        self.lived_s: defaultdict[str, float] = defaultdict(float)
         self.opened_s: list[float] = []
         self._wanted_of: dict[str, tuple[str, bool]] = {}
 
@@ -107,7 +109,6 @@ class Ledger:
     def pass_to(self, now_s: float) -> None:
         """Time goes on with everything as it is."""
         self.waiting_vm_s += self.waiting_now * (now_s - self.now_s)
-        self.vm_s += len(self.vms) * (now_s - self.now_s)
         self.capacity.pass_to(now_s)
         self.now_s = now_s
 
@@ -121,7 +122,8 @@ class Ledger:
         self.downtimes_by_s.clear()
         self.bound.clear()
         self.counts = Counts()
-        self.waiting_worst, self.waiting_vm_s, self.vm_s = self.waiting_now, 0.0, 0.0
+        self.lived_s.clear()
+        self.waiting_worst, self.waiting_vm_s = self.waiting_now, 0.0
         self.capacity.forget()
         for vm in self.vms.values():
             vm.refused_s = self.now_s if vm.refused_s >= 0.0 else vm.refused_s
@@ -130,6 +132,7 @@ class Ledger:
         """The run is over: what is still open stays open, up to here."""
         self.reach(end_s)
         for vm in self.vms.values():
+            self.lived(vm)
             self._stop_waiting(vm)
             if vm.now is not None:
                 if vm.on_s >= 0.0:
@@ -138,6 +141,10 @@ class Ledger:
                     self.end(vm, end_s, still_open=True)
         for host in self.hosts.values():
             self.unblock(host)
+
+    def lived(self, vm: VM) -> None:
+        """The VM is there no longer, or the run is over: its time counts for its class."""
+        self.lived_s[vm.class_name] += max(0.0, self.now_s - max(vm.added_s, self.warm_s))
 
     def down(self, vm: VM, cause: str) -> None:
         """The VM stopped although it is wanted on."""

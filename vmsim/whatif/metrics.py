@@ -69,7 +69,20 @@ def quantile(values: Sequence[float], level: float) -> float:
 
 def _minutes_per_year(ledger: Ledger) -> float:
     """Of the years for which VMs were there, from creation to deletion."""
-    return downtime_s(ledger) / 60.0 / (ledger.vm_s / YEAR_S) if ledger.vm_s else 0.0
+    years = sum(ledger.lived_s.values()) / YEAR_S
+    return downtime_s(ledger) / 60.0 / years if years else 0.0
+
+
+def minutes_by_class(ledger: Ledger) -> dict[str, float]:
+    """Downtime per VM and year of each class, in minutes."""
+    down = dict.fromkeys(sorted(ledger.lived_s), 0.0)
+    for one in ledger.downtimes:
+        down[one.class_name] = down.get(one.class_name, 0.0) + one.lasted_s / 60.0
+    return {
+        name: minutes / (ledger.lived_s[name] / YEAR_S)
+        for name, minutes in down.items()
+        if ledger.lived_s.get(name)
+    }
 
 
 MORE_IS_BETTER = frozenset((

@@ -7,6 +7,7 @@ number; seeds come from the number and the root seed alone, so two variants see 
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -25,7 +26,7 @@ from vmsim.whatif.capacity import Capacity
 from vmsim.whatif.entries import enter
 from vmsim.whatif.incidents import Incident
 from vmsim.whatif.ledger import Ledger
-from vmsim.whatif.metrics import measured
+from vmsim.whatif.metrics import measured, minutes_by_class
 
 NAMES_KEPT = 1_000
 NOT_RESTARTED = "not restarted"
@@ -89,6 +90,7 @@ def replicate(made: Plan, opened: Opened, sink: Any = None, warm_s: float = 0.0)
         "worst_vm": _worst(ledger),
         "waiting": _names([vm.key for vm in ledger.vms.values() if vm.wanted and not vm.running]),
         "blocking": _blocking(ledger.blockers),
+        "by_class": json.dumps(minutes_by_class(ledger)),
         "digest": system.trace.digest(),
         "records": system.trace.count,
         **measured(ledger),

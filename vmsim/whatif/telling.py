@@ -78,6 +78,9 @@ def _details(study: Study, one: Found) -> Iterator[str]:
         yield f"half of the runs: at {end} {half}; 95 % of them: at {end} {most}"
     if one.also:
         yield "; ".join(f"{k} {number(v, METRICS[k].unit)}" for k, v in one.also.items())
+    if len(one.by_class) > 1:
+        classes = (f"{name} {number(value, 'min')}" for name, value in one.by_class.items())
+        yield f"by class: {'; '.join(classes)}"
     yield f"because: {one.because or 'nothing was short'}"
     if one.worst_row["blocking"]:
         yield f"blocking: {_blocking(study, one.worst_row['blocking'])}"
@@ -200,6 +203,7 @@ def _cell_json(one: Found) -> dict[str, object]:
         "worst": one.worst,
         "worstSeed": one.worst_row["seed"],
         "worstVm": one.worst_row["worst_vm"],
+        "byClass": {name: _ends(value) for name, value in one.by_class.items()},
         "also": {name: _ends(value) for name, value in one.also.items()},
     }
 

@@ -144,7 +144,7 @@ class Study:
     lists what is gone through when the user does not say which (every host, every month): one cell
     each. `variants` are compared when the user varies nothing. `best` says whether a low or a high
     figure is the better one. `short` is the column of what was short: by default for VMs that were
-    to run (KEPT_OFF), or for moves, too (SHORT).
+    to run (KEPT_OFF), or for moves, too (SHORT). `by_class` tells the downtime of each class.
     """
 
     number: int
@@ -160,6 +160,7 @@ class Study:
     assumes: Sequence[str] = ()
     best: str = "low"
     short: str = KEPT_OFF
+    by_class: bool = False
     replications: int = 30
     verdict: Callable[[Sequence[tuple[dict[str, Any], float]]], str] | None = None
 
