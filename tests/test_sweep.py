@@ -1,5 +1,6 @@
 """Sweeps that are killed, raced, spoiled or spread over engines give the same result."""
 
+import gc
 import io
 import json
 import os
@@ -25,6 +26,7 @@ from vmsim.cli import app
 from vmsim.kube import Denial
 from vmsim.loading import load
 from vmsim.problems import BadInput, Unreachable
+from vmsim.simulate import System
 from vmsim.whatif import dataset, design, rendering, store, whatif_cli, working
 from vmsim.whatif.answers import Answer
 from vmsim.whatif.design import Cell, Design, suite
@@ -52,6 +54,11 @@ def digest(plan: Design, folder: Path) -> str:
     rows = dataset.rows(plan, store.rows(folder, plan))
     assert len(rows) == len(plan.cells) * plan.replications
     return store.rows_digest(rows)
+
+
+def systems() -> int:
+    """How many runs are in memory."""
+    return sum(isinstance(one, System) for one in gc.get_objects())
 
 
 def started(folder: Path, *words: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -457,6 +464,13 @@ def test_progress_takes_little_of_the_time(monkeypatch: Any) -> None:
             bar.told(1, 9, lambda takes_s=takes_s: answer(takes_s))
 
     assert asked_s == [*range(1, 25), 101, 111, 121]
+
+
+def test_runs_are_forgotten_when_their_shard_is_written(tmp_path: Path) -> None:
+    gc.collect()
+    before = systems()
+    ran(sweep(), tmp_path)
+    assert systems() == before
 
 
 def test_interrupt_gives_the_partial_answer_and_the_command(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ when one is done. What a shard gives depends on the design alone, so engines dif
 and a run that was killed goes on with what is missing.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ def compute(work: Work, shard: Shard) -> str:
     if not store.is_there(work.folder, shard):
         made = [outcome(work.design, *item, work.opened) for item in shard.items]
         store.save(work.folder, shard, made)
+        gc.collect()  # runs are full of cycles, and seldom collected while they are under way
     return shard.key
 
 
