@@ -477,7 +477,7 @@ def test_interrupt_gives_the_partial_answer_and_the_command(tmp_path: Path) -> N
     command = [sys.executable, "-m", "vmsim", "whatif", "retry-policy", "--on", "gpu-stranded"]
     command += ["--replications", "2000", "--engine", "serial", "--out", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: parts(tmp_path) >= 2)
+    wait_for(lambda: parts(tmp_path) >= 6)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
