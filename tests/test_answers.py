@@ -253,3 +253,27 @@ def test_downtime_per_year_is_told_by_class(tmp_path: Path) -> None:
     assert mean == pytest.approx(found.figure.value, rel=1e-3)
     assert 0.0 < found.by_class["database"].value < found.by_class["my-vm-class"].value
     assert "by class: database " in told(asked, tmp_path)
+
+
+def test_sets_that_are_too_many_are_drawn_often_enough() -> None:
+    """Of 200 hosts, 19,900 pairs: one that is drawn would say next to nothing."""
+    pairs = designed(question("any-k-down", "large", "k=2"), opened)
+    one = designed(question("any-k-down", "large", "k=2", "down=esx-1+esx-2"), opened)
+    assert (len(pairs.cells), pairs.replications) == (1, 200)
+    assert one.replications == 1
+
+
+def test_one_run_of_what_chance_decides_is_not_called_certain(tmp_path: Path) -> None:
+    asked = question("gpu-stranded", "gpu-stranded", replications=1)
+    assert "nothing is left to chance" not in told(asked, tmp_path)
+
+
+def test_worst_cases_come_first_when_not_all_can_be_shown(tmp_path: Path) -> None:
+    """Of 60 hosts the last but one has a VM that cannot leave."""
+    gpu = "{name: 'gpu-{}', count: 2, cores: 32, memory: 256Gi, devices: {grid_a100-8c: 2}}"
+    free = "{name: 'esx-{}', count: 58, cores: 32, memory: 256Gi}"
+    sets = (f"clusters=[{{name: c, hosts: [{free}, {gpu}]}}]", "patience=30m")
+    lines = told(question("who-blocks", "eviction-block", *sets), tmp_path).splitlines()
+    shown = [line for line in lines if "host=" in line and line.startswith("  clusters=")]
+    assert "host=gpu-1: 2" in shown[0]
+    assert "  and 20 more, none of them worse: --json shows all" in lines

@@ -104,7 +104,9 @@ def designed(question: Question, opened: Opened) -> Design:
     cells = crossed(fixed, varied)
     check_paths(scenario, study, cells)
     cells = list(itertools.chain.from_iterable(with_cases(study, scenario, cell) for cell in cells))
-    count = question.replications or (FEWEST if question.precision else study.replications)
+    drawn = study.drawn and not any(CASE_OPTIONS & set(cell.settings) for cell in cells)
+    enough = study.drawn if drawn else study.replications
+    count = question.replications or (FEWEST if question.precision else enough)
     design = Design(scenario, cells, count, question.seed, study.name, 1, suite())
     if is_certain(design):
         design = design.with_replications(1)

@@ -243,6 +243,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "waiting_worst": Metric(
             "", "VMs that waited at once, at most", lambda x: float(x.waiting_worst)
         ),
+        "waited": Metric(
+            "", "a VM waited for a host", lambda x: float(x.waiting_worst > 0), most=1.0
+        ),
         "waiting_vm_s": Metric("s", "time that VMs waited for a host", lambda x: x.waiting_vm_s),
         "creation_p99_s": Metric(
             "s", "99 % of the VMs ran so soon after creation",

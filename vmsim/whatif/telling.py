@@ -7,7 +7,7 @@ from typing import Any
 
 from vmsim.problems import BadInput, Problem
 from vmsim.running import Opened
-from vmsim.whatif.answers import Answer, Found, figure_of, label, number, plain, shown
+from vmsim.whatif.answers import Answer, Found, badness, figure_of, label, number, plain, shown
 from vmsim.whatif.asking import Question, assumed, designed
 from vmsim.whatif.design import Design
 from vmsim.whatif.metrics import METRICS
@@ -50,7 +50,8 @@ def _measured(study: Study, found: Answer) -> str:
     done = f"{found.done} of {found.wanted}" if found.done < found.wanted else f"{found.done}"
     runs = f"{done} runs, {len(found.found)} cells"
     means = METRICS[study.metric].means
-    if all(one.problem or one.figure.count == 1 for one in found.found):
+    figures = [one.figure for one in found.found if not one.problem]
+    if all(one.count == 1 and one.half_width == 0.0 for one in figures):
         return f"{means}; nothing is left to chance, so one run of a cell says all ({runs})"
     if study.how == "share":
         return f"share of the runs with: {means}; [95 % interval] ({runs})"
@@ -59,14 +60,23 @@ def _measured(study: Study, found: Answer) -> str:
 
 def _cells(question: Question, found: Answer) -> Iterator[str]:
     study = question.study
-    for one in found.found[:ROWS_SHOWN]:
+    for one in _worst_first(study, found.found)[:ROWS_SHOWN]:
         if one.problem:
             yield f"  {label(one.settings)}: cannot be run: {one.problem}"
             continue
         yield f"  {label(one.settings)}: {shown(study, one.figure)}"
         yield from (f"      {line}" for line in _details(study, one))
     if len(found.found) > ROWS_SHOWN:
-        yield f"  and {len(found.found) - ROWS_SHOWN} more: --json shows all"
+        yield f"  and {len(found.found) - ROWS_SHOWN} more, none of them worse: --json shows all"
+
+
+def _worst_first(study: Study, cells: list[Found]) -> list[Found]:
+    """The cells as they are, or the worst ones first if not all can be shown."""
+    if len(cells) <= ROWS_SHOWN:
+        return cells
+    sound = [one for one in cells if not one.problem]
+    sound.sort(key=lambda one: badness(study, one.worst_row), reverse=True)
+    return [*(one for one in cells if one.problem), *sound]
 
 
 def _details(study: Study, one: Found) -> Iterator[str]:

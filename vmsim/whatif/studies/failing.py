@@ -168,7 +168,7 @@ STUDIES = (
         2, "any-k-down", "Does everything run with any k of n hosts down?", "all_run", "share",
         _any_k, {"k": K, "settle": SETTLE}, _sets, also=("unplaced", "restored_all_s"),
         assumes=(LEFT_OUT, SETTLING, f"up to {MAX_SETS} sets are gone through, more are drawn"),
-        best="high", replications=1, verdict=_sets_verdict,
+        best="high", replications=1, drawn=200, verdict=_sets_verdict,
     ),
     Study(
         3, "all-run-k-down", "How likely do all VMs run when k hosts, drawn at random, are down?",
@@ -193,7 +193,7 @@ STUDIES = (
     ),
     Study(
         21, "failures-in-upgrade", "k hosts fail while an upgrade goes on: do VMs wait for room?",
-        "waiting_worst", "share", _in_upgrade,
+        "waited", "share", _in_upgrade,
         {"k": Option(2, K.means), "parallel": Option(1, "hosts upgraded at a time"),
          "work": Option("25m", "work on each host"),
          "repair": Option("4h", "until a host is back")},

@@ -145,6 +145,7 @@ class Study:
     each. `variants` are compared when the user varies nothing. `best` says whether a low or a high
     figure is the better one. `short` is the column of what was short: by default for VMs that were
     to run (KEPT_OFF), or for moves, too (SHORT). `by_class` tells the downtime of each class.
+    `drawn` is the number of replications when cases are too many to be gone through.
     """
 
     number: int
@@ -162,6 +163,7 @@ class Study:
     short: str = KEPT_OFF
     by_class: bool = False
     replications: int = 30
+    drawn: int = 0
     verdict: Callable[[Sequence[tuple[dict[str, Any], float]]], str] | None = None
 
 
