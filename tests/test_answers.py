@@ -1,6 +1,7 @@
 """What a user reads: no figure that cannot be, no bound that looks like a value, no stale word."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from backends import opened
 from vmsim.cli import app
 from vmsim.loading import load
+from vmsim.whatif import store
 from vmsim.whatif.answers import Answer, figure_of, number, shown, worst_of
 from vmsim.whatif.asking import Question, ask, assumed, designed
 from vmsim.whatif.statistics import Figure
@@ -277,3 +279,16 @@ def test_worst_cases_come_first_when_not_all_can_be_shown(tmp_path: Path) -> Non
     shown = [line for line in lines if "host=" in line and line.startswith("  clusters=")]
     assert "host=gpu-1: 2" in shown[0]
     assert "  and 20 more, none of them worse: --json shows all" in lines
+
+
+def test_mean_comes_with_the_quantiles_of_runs_and_their_intervals(tmp_path: Path) -> None:
+    """Of 20 runs, the interval of the median goes from the 6th to the 15th."""
+    asked = question("gpu-stranded", "gpu-stranded", "policies.eviction=block", replications=20)
+    design, answer = ask(asked, tmp_path, Engine("serial"), opened, lambda *_: None)
+    values = sorted(row["gpu_hours_lost"] for _, _, row in store.rows(tmp_path, design))
+
+    assert answer.found[0].spread is not None
+    half, far = answer.found[0].spread
+    assert (half.low, half.value, half.high) == (values[5], values[9], values[14])
+    assert (far.value, far.high) == (values[18], math.inf)
+    assert f"half of the runs: at most {number(half, 'h')}; 95 % of them" in told(asked, tmp_path)

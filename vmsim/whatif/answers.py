@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from vmsim.whatif.design import Cell, Design
 from vmsim.whatif.metrics import METRICS, cost
-from vmsim.whatif.statistics import ESTIMATES, Figure, exact, percent, within
+from vmsim.whatif.statistics import ESTIMATES, Figure, exact, percent, quantile, within
 from vmsim.whatif.studies import CASE_OPTIONS
 from vmsim.whatif.studies.study import Study
 
@@ -41,7 +39,7 @@ class Found:
     because: str = ""
     worst: int = 0
     worst_row: dict[str, Any] = field(default_factory=dict)
-    spread: tuple[float, float] | None = None
+    spread: tuple[Figure, Figure] | None = None
     waiting: Counter[str] = field(default_factory=Counter)
     by_class: dict[str, Figure] = field(default_factory=dict)
     problem: str = ""
@@ -147,12 +145,13 @@ def badness(study: Study, row: dict[str, Any]) -> tuple[float, float]:
     return value, cost(study.also[0], row[study.also[0]])
 
 
-def _spread(study: Study, values: Sequence[float]) -> tuple[float, float] | None:
+def _spread(study: Study, values: Sequence[float]) -> tuple[Figure, Figure] | None:
     if study.how != "mean" or len(values) < FEWEST_SPREAD or min(values) == max(values):
         return None
     tail = 0.05 if study.best == "high" else 0.95
-    half, most = np.quantile(values, [0.5, tail], method="inverted_cdf")
-    return float(half), float(most)
+    most = METRICS[study.metric].most
+    half, far = (within(quantile(level)(values), most) for level in (0.5, tail))
+    return half, far
 
 
 def answer(

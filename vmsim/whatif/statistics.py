@@ -81,12 +81,11 @@ def quantile(level: float) -> Callable[[Sequence[float]], Figure]:
         count = len(found)
         if count == 0:
             return Figure(math.nan, -math.inf, math.inf, 0)
-        from scipy import stats  # it takes a second to import, and few questions need it
-
         value = float(np.quantile(found, level, method="inverted_cdf"))
         tail = (1 - CONFIDENCE) / 2
-        below = int(stats.binom.ppf(tail, count, level)) - 1
-        above = int(stats.binom.ppf(1 - tail, count, level))
+        at_most = special.bdtr(np.arange(count + 1), count, level)
+        below, above = np.searchsorted(at_most, (tail, 1 - tail)).tolist()
+        below -= 1
         low = float(found[below]) if below >= 0 else -math.inf
         high = float(found[above]) if above < count else math.inf
         return Figure(value, low, high, count)
@@ -98,9 +97,6 @@ ESTIMATES: Mapping[str, Callable[[Sequence[float]], Figure]] = MappingProxyType(
     {
         "mean": mean,
         "share": share,
-        "p50": quantile(0.50),
-        "p95": quantile(0.95),
-        "p99": quantile(0.99),
     }
 )
 """What may be asked of the values of a metric, one for each replication."""

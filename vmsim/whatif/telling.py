@@ -83,7 +83,7 @@ def _details(study: Study, one: Found) -> Iterator[str]:
     """What is told of a cell below its figure."""
     if one.spread is not None:
         unit = METRICS[study.metric].unit
-        half, most = (plain(value, unit) for value in one.spread)
+        half, most = (number(value, unit) for value in one.spread)
         end = "least" if study.best == "high" else "most"
         yield f"half of the runs: at {end} {half}; 95 % of them: at {end} {most}"
     if one.also:
@@ -205,8 +205,8 @@ def _cell_json(one: Found) -> dict[str, object]:
         **_ends(one.figure),
         "replications": one.figure.count,
         "atLeast": one.figure.cut > 0,
-        "half": one.spread and one.spread[0],
-        "most": one.spread and one.spread[1],
+        "half": one.spread and _ends(one.spread[0]),
+        "far": one.spread and _ends(one.spread[1]),
         "because": one.because,
         "waiting": dict(one.waiting.most_common()),
         "blocking": one.worst_row["blocking"],
