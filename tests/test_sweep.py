@@ -466,7 +466,10 @@ def test_progress_takes_little_of_the_time(monkeypatch: Any) -> None:
     assert asked_s == [*range(1, 25), 101, 111, 121]
 
 
-def test_runs_are_forgotten_when_their_shard_is_written(tmp_path: Path) -> None:
+def test_runs_are_forgotten_when_there_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working, "MOST_BLOCKS", 1)
     gc.collect()
     before = systems()
     ran(sweep(), tmp_path)
