@@ -1,8 +1,9 @@
 """How is the model compiled to machine code, once, and kept for all later runs?
 
-mypyc compiles MODULES of a copy of the packages; the rest of the copy stays as it is. The folder
-of the copy is named by the digest of its sources, so one that is edited is never shadowed by an
-older build, and nothing is compiled where the sources are. `command` runs a module on it.
+mypyc compiles MODULES of a copy of the packages; the rest of the copy, the shipped scenarios too,
+stays as it is. The folder of the copy is named by the digest of its sources, so one that is edited
+is never shadowed by an older build, and nothing is compiled where the sources are. `command` runs a
+module on it.
 
     PYTHONPATH="$(make -s compiled)" .venv/bin/vmsim run scenarios/large.yaml
 """
@@ -22,7 +23,8 @@ from backends import building
 from vmsim.problems import Unreachable
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("vmsim", "backends")
+SOURCES = (("vmsim", "*.py"), ("backends", "*.py"), ("scenarios", "*.*"))
+"""The folders of which there is a copy, and which files make a difference to it."""
 MODULES = (
     "vmsim/actions.py",
     "vmsim/administration.py",
@@ -66,8 +68,8 @@ def place(root: Path = ROOT) -> Path:
     the compiler and this Python."""
     made_by = f"{sys.implementation.cache_tag} {version('mypy')} {MODULES} {SETTINGS}"
     digest = hashlib.sha256(made_by.encode())
-    for package in PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
+    for folder, files in SOURCES:
+        for path in sorted((root / folder).rglob(files)):
             digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return building.cache_dir() / f"compiled-{digest.hexdigest()[:16]}"
 
@@ -82,9 +84,9 @@ def built() -> Path:
     building.say("compiling the model; a minute or two, once")
     with tempfile.TemporaryDirectory(dir=building.cache_dir()) as scratch:
         made = Path(scratch, "made")
-        for package in PACKAGES:
+        for folder, _ in SOURCES:
             caches = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / package, made / package, ignore=caches)
+            shutil.copytree(ROOT / folder, made / folder, ignore=caches)
         words = [sys.executable, "-m", "mypyc", "--ignore-missing-imports", *MODULES]
         done = building.run(words, SETTINGS, made, TIMEOUT_S)
         if done.returncode:

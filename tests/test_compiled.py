@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,26 @@ def test_every_scenario_has_the_same_digest_compiled() -> None:
     assert Path(module).suffix == ".so"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(bool(compiled.missing()), reason=compiled.missing())
+@pytest.mark.timeout(compiled.TIMEOUT_S)
+def test_question_has_the_same_parts_compiled(tmp_path: Path) -> None:
+    question = ["-m", "vmsim", "whatif", "downtime-per-year", "--on", "year-of-failures"]
+    words = [*question, "--replications", "3", "--engine", "serial", "--out"]
+    forms = (["env", sys.executable, "-P"], compiled.command(compiled.built()))
+    for name, form in zip(("read", "compiled"), forms, strict=True):
+        subprocess.run([*form, *words, str(tmp_path / name)], capture_output=True, check=True)
+
+    made = [
+        {path.name: path.read_bytes() for path in (tmp_path / name / "parts").iterdir()}
+        for name in ("read", "compiled")
+    ]
+    assert made[0] and made[0] == made[1]
+
+
 def test_edited_module_is_not_the_one_that_was_compiled(tmp_path: Path) -> None:
-    for package in compiled.PACKAGES:
-        shutil.copytree(compiled.ROOT / package, tmp_path / package)
+    for folder, _ in compiled.SOURCES:
+        shutil.copytree(compiled.ROOT / folder, tmp_path / folder)
     assert compiled.place(tmp_path) == compiled.place()
 
     with (tmp_path / "vmsim" / "fleet.py").open("a") as file:
