@@ -1,12 +1,12 @@
-"""What is known of one downtime. It has a module of its own because mypyc leaves out `gc`, which a
-class statement says beside the bases."""
+"""What is known of one downtime. It has a module of its own because mypyc leaves out what a class
+statement says beside the bases."""
 
 import msgspec
 
 CREATION = "Creation"
 
 
-class Incident(msgspec.Struct, gc=False):
+class Incident(msgspec.Struct, gc=False, array_like=True):
     """One downtime of a VM, or its way from creation to running; `open` when it never ended."""
 
     vm: str
