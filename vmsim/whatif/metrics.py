@@ -51,8 +51,10 @@ def _of_the_longest(name: str) -> Callable[[Ledger], float]:
     length_s = attrgetter(name)
 
     def phase_s(ledger: Ledger) -> float:
-        longest = max(ledger.downtimes, key=lambda one: one.lasted_s, default=None)
-        return 0.0 if longest is None else float(length_s(longest))
+        if not ledger.downtimes:
+            return 0.0
+        longest = ledger.downtimes_s.index(max(ledger.downtimes_s))
+        return float(length_s(ledger.downtimes[longest]))
 
     return phase_s
 
@@ -148,10 +150,11 @@ def _retries(ledger: Ledger) -> list[float]:
 
 def gpu_hours_lost(ledger: Ledger) -> float:
     """Device hours of VMs that were down."""
-    devices = ledger.capacity.devices_of
-    return sum(
-        sum(devices(item.class_name).values()) * item.lasted_s / 3600.0 for item in ledger.downtimes
-    )
+    devices_of = ledger.capacity.devices_of
+    classes = {item.class_name for item in ledger.downtimes}
+    units = {name: sum(devices_of(name).values()) for name in classes}
+    hit = [item for item in ledger.downtimes if units[item.class_name]]
+    return sum(units[item.class_name] * item.lasted_s / 3600.0 for item in hit)
 
 
 def _share(part: str, whole: str) -> Callable[[Ledger], float]:
