@@ -12,7 +12,7 @@ from backends import opened
 from vmsim.cli import app
 from vmsim.loading import load
 from vmsim.whatif import store
-from vmsim.whatif.answers import Answer, figure_of, number, shown, worst_of
+from vmsim.whatif.answers import Answer, answer, figure_of, number, shown, worst_of
 from vmsim.whatif.asking import Question, ask, assumed, designed
 from vmsim.whatif.statistics import Figure
 from vmsim.whatif.studies import STUDIES
@@ -74,14 +74,14 @@ def test_long_times_have_units_that_read_well(seconds: float, text: str) -> None
 
 
 def test_host_that_never_gets_empty_is_the_worst_not_the_fastest(tmp_path: Path) -> None:
-    answer = answered(question("evacuation-time", "eviction-block"), tmp_path)
+    found = answered(question("evacuation-time", "eviction-block"), tmp_path)
 
-    blocked, free = answer.found[0], answer.found[1]
+    blocked, free = found.found[0], found.found[1]
     assert (blocked.settings["host"], blocked.figure.value, blocked.figure.cut) == (
         "esx-1", 7200.0, 1,
     )  # fmt: skip
     assert (free.figure.value, free.figure.cut) == (10.0, 0)
-    assert answer.headline == "at least 2 h with each of the 2 variants"
+    assert found.headline == "at least 2 h with each of the 2 variants"
 
 
 def test_vm_that_never_came_back_makes_a_lower_bound(tmp_path: Path) -> None:
@@ -194,9 +194,9 @@ def test_host_that_its_vms_cannot_leave_is_not_given_up(tmp_path: Path) -> None:
         " devices: {grid_a100-8c: 2}}]}, {name: b, hosts: [{name: 'esx-1{}', count: 2, cores: 32,"
         " memory: 256Gi}]}]"
     )
-    answer = answered(question("consolidate", "eviction-block", clusters), tmp_path)
-    assert [one.figure.value for one in answer.found] == [0.0, 2.0]
-    assert answer.headline.startswith("0 hosts can be given up")
+    found = answered(question("consolidate", "eviction-block", clusters), tmp_path)
+    assert [one.figure.value for one in found.found] == [0.0, 2.0]
+    assert found.headline.startswith("0 hosts can be given up")
 
 
 def test_phases_of_the_longest_downtime_add_up_to_it(tmp_path: Path) -> None:
@@ -284,11 +284,21 @@ def test_worst_cases_come_first_when_not_all_can_be_shown(tmp_path: Path) -> Non
 def test_mean_comes_with_the_quantiles_of_runs_and_their_intervals(tmp_path: Path) -> None:
     """Of 20 runs, the interval of the median goes from the 6th to the 15th."""
     asked = question("gpu-stranded", "gpu-stranded", "policies.eviction=block", replications=20)
-    design, answer = ask(asked, tmp_path, Engine("serial"), opened, lambda *_: None)
+    design, found = ask(asked, tmp_path, Engine("serial"), opened, lambda *_: None)
     values = sorted(row["gpu_hours_lost"] for _, _, row in store.rows(tmp_path, design))
 
-    assert answer.found[0].spread is not None
-    half, far = answer.found[0].spread
+    assert found.found[0].spread is not None
+    half, far = found.found[0].spread
     assert (half.low, half.value, half.high) == (values[5], values[9], values[14])
     assert (far.value, far.high) == (values[18], math.inf)
     assert f"half of the runs: at most {number(half, 'h')}; 95 % of them" in told(asked, tmp_path)
+
+
+def test_interrupt_before_the_first_run_says_so() -> None:
+    asked = question("gpu-stranded", "gpu-stranded")
+    design = designed(asked, opened)
+    found = answer(design, asked.study, [])
+    text = "\n".join(as_text(asked, design, found, compare=True, worst=None))
+    assert "no run has ended yet" in text
+    assert "(0 of 90 runs, 0 cells)" in text
+    assert "nothing is left to chance" not in text

@@ -183,7 +183,7 @@ def worst_of(study: Study, cells: Sequence[Found]) -> Found | None:
 def _headline(study: Study, cells: list[Found]) -> str:
     sound = [one for one in cells if not one.problem]
     if not sound:
-        return "no cell could be run"
+        return "no cell could be run" if cells else "no run has ended yet"
     if study.verdict is not None and len(sound) > 1 and len(sound) == len(cells):
         return _verdict(study, sound)
     if len(sound) == 1:

@@ -51,7 +51,7 @@ def _measured(study: Study, found: Answer) -> str:
     runs = f"{done} runs, {len(found.found)} cells"
     means = METRICS[study.metric].means
     figures = [one.figure for one in found.found if not one.problem]
-    if all(one.count == 1 and one.half_width == 0.0 for one in figures):
+    if figures and all(one.count == 1 and one.half_width == 0.0 for one in figures):
         return f"{means}; nothing is left to chance, so one run of a cell says all ({runs})"
     if study.how == "share":
         return f"share of the runs with: {means}; [95 % interval] ({runs})"
