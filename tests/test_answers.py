@@ -1,5 +1,6 @@
 """What a user reads: no figure that cannot be, no bound that looks like a value, no stale word."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -302,3 +303,22 @@ def test_interrupt_before_the_first_run_says_so() -> None:
     assert "no run has ended yet" in text
     assert "(0 of 90 runs, 0 cells)" in text
     assert "nothing is left to chance" not in text
+
+
+def test_difference_of_shares_counts_runs_not_vms(tmp_path: Path) -> None:
+    """One host fewer leaves a VM without room, two leave three: in both cases, in every run."""
+    asked = question("ha-gives-up", "host-failure", replications=2, varies=["k=1,2"])
+    study = dataclasses.replace(asked.study, metric="unplaced")
+    design, _ = ask(asked, tmp_path, Engine("serial"), opened, lambda *_: None)
+    runs = list(store.rows(tmp_path, design))
+
+    difference = answer(design, study, runs).differences[0]
+
+    assert [row["unplaced"] for _, _, row in runs] == [1.0, 1.0, 3.0, 3.0]
+    assert difference.figure.value == 0.0
+    assert difference.also["unplaced"].value == 2.0
+
+
+def test_differences_have_what_stands_beside_the_figure(tmp_path: Path) -> None:
+    text = told(question("upgrade-duration", "rolling-upgrade"), tmp_path)
+    assert "  parallel=2: -25.93 min\n      stalls +6" in text

@@ -62,6 +62,7 @@ class Difference:
     base: Found
     other: Found
     figure: Figure
+    also: dict[str, Figure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,14 +252,26 @@ def _differences(study: Study, rows: Rows, cells: list[Found], certain: bool) ->
         if base is other:
             continue
         before = dict(rows[base.cell])
-        pairs = [
-            row[study.metric] - before[number][study.metric]
-            for number, row in rows[other.cell]
-            if number in before
-        ]
-        figure = exact(pairs, "mean") if certain else ESTIMATES["mean"](pairs)
-        made.append(Difference(base, other, figure))
+        pairs = [(before[number], row) for number, row in rows[other.cell] if number in before]
+        figure = _paired(pairs, study.metric, certain, share=study.how == "share")
+        also = {name: _paired(pairs, name, certain) for name in study.also}
+        made.append(Difference(base, other, figure, also))
     return made
+
+
+def _paired(
+    pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]],
+    name: str,
+    certain: bool,
+    *,
+    share: bool = False,
+) -> Figure:
+    """The mean difference of a metric, or of the share of the runs where it is above 0."""
+    values = [(base[name], other[name]) for base, other in pairs]
+    if share:
+        values = [(float(base > 0), float(other > 0)) for base, other in values]
+    apart = [other - base for base, other in values]
+    return exact(apart, "mean") if certain else ESTIMATES["mean"](apart)
 
 
 def label(settings: dict[str, Any]) -> str:

@@ -134,6 +134,15 @@ def _differences(study: Study, found: Answer) -> Iterator[str]:
         text = number(percent(one.figure) if shares else one.figure, unit, signed=True)
         bounds = " (between lower bounds)" if one.base.figure.cut or one.other.figure.cut else ""
         yield f"  {label(one.other.settings)}: {text}{bounds or _sure(one.figure)}"
+        beside = [
+            f"{name} {number(value, METRICS[name].unit, signed=True)}"
+            for name, value in one.also.items()
+            if value.low != 0.0 or value.high != 0.0
+        ]
+        if beside:
+            yield f"      {'; '.join(beside)}"
+    if len(found.differences) > ROWS_SHOWN:
+        yield f"  and {len(found.differences) - ROWS_SHOWN} more: --json shows all"
 
 
 def _worst(question: Question, worst: tuple[Found, str] | None) -> Iterator[str]:
@@ -189,6 +198,7 @@ def to_json(question: Question, design: Design, found: Answer) -> str:
                 "settings": one.other.settings,
                 "against": one.base.settings,
                 **_ends(one.figure),
+                "also": {name: _ends(value) for name, value in one.also.items()},
             }
             for one in found.differences
         ],
