@@ -50,7 +50,8 @@ The other rows:
   fails and repairs by an entity of our own; both run one replication before they are timed.
 - *a sweep of years* (`bench/sweeping.py`): the same year by `vmsim sweep run`. Its VMs are created
   and powered on in the first instant, and a replication leaves a row of all metrics, its incidents
-  and the digest of its trace.
+  and the digest of its trace. The creations are a sixth of its time, the ledger from which metrics
+  are worked out is a tenth, and the digest a fifteenth.
 - *a sweep of 64 years*, *summary* (`bench/sweeping.py`): seconds of the clock, so on a machine that
   does something else beside it, two workers gain less.
 - *vcsim* (`bench/vsphere.py`): our session beside bare pyvmomi with a pool of eight threads, in
