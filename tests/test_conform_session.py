@@ -1,6 +1,8 @@
 """Whatever happens to a run, it ends with a report that claims no more than was seen."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint
@@ -96,6 +98,23 @@ def test_what_a_given_cannot_bring_about_leaves_the_clause_unknown(
 ) -> None:
     found = report(tmp_path, descriptor(kind), options("P-11"))
     assert (_verdicts(found), found.exit_code) == ({"P-11": "unknown"}, 3)
+    assert verify(tmp_path) == []
+
+
+class Deaf(Target):
+    """A target that makes an error of its own of a Ctrl-C, as a library on the way may do."""
+
+    def power(self, name: str) -> Any:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            return Target.power(self, name)
+        except KeyboardInterrupt:
+            raise ValueError("no such field") from None
+
+
+def test_a_ctrl_c_that_becomes_another_error_is_no_verdict(tmp_path: Path) -> None:
+    found = report(tmp_path, descriptor(Deaf), options("P-11"))
+    assert (found.complete, found.exit_code) == (False, 130)
     assert verify(tmp_path) == []
 
 

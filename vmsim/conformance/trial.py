@@ -98,7 +98,7 @@ def run(
     found: dict[str, Any] = {"format": FORMAT, "case": case.id, "made": dict(made), "steps": steps}
     try:
         # Clean-up is within the limit, too.
-        with _limit(limit_s or CASE_LIMIT_S), open_target() as inner:
+        with _interrupts(), _limit(limit_s or CASE_LIMIT_S), open_target() as inner:
             recorder = Recorder(inner)
             for line in case.lines:
                 step: dict[str, Any] = {"keyword": line.keyword, "text": line.text, "events": []}
@@ -220,9 +220,39 @@ def hung(evidence: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
+def _interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt in the end if a library on the way kept one for itself, or made
+    another error of it."""
+    usual = signal.default_int_handler
+    if not _in_main_thread() or signal.getsignal(signal.SIGINT) is not usual:
+        yield
+        return
+    heard: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        usual(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    except Exception:
+        if not heard:
+            raise
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if heard:
+        raise KeyboardInterrupt
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
 def _limit(limit_s: float) -> Iterator[None]:
     """Raise `TimedOut` after this many real seconds, where signals can be used."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
+    if not _in_main_thread() or not hasattr(signal, "SIGALRM"):
         yield
         return
 
