@@ -34,6 +34,7 @@ class Effort:
     rolling: tuple[int, ...] = (64, 1_000)
     rolling_rounds: int = 5
     year_replications: int = 20
+    sweep_replications: int = 8
     sweep_rounds: int = 5
     vsphere: bool = True
     served: tuple[int, int] = (1_000, 10_000)
@@ -57,6 +58,7 @@ QUICK = Effort(
     rolling=(64,),
     rolling_rounds=2,
     year_replications=3,
+    sweep_replications=3,
     sweep_rounds=1,
     vsphere=False,
     served=(0, 0),
@@ -201,7 +203,7 @@ class Bench:
             yield Row.fact(f"{what}: hours for which VMs were down, {name}", down_h)
 
     def _sweep(self) -> Iterator[Row]:
-        count = str(self._effort.year_replications)
+        count = str(self._effort.sweep_replications)
         forms = self._forms("bench.sweeping", "years", count, str(self._folder))
         found = measure.rounds(forms, 3)
         what = "a sweep of years of failures of 64 hosts"
