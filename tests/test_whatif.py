@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,11 @@ from vmsim.whatif.design import Cell, Design, suite
 from vmsim.whatif.metrics import METRICS
 from vmsim.whatif.replication import ready, replicate
 from vmsim.whatif.statistics import Figure
-from vmsim.whatif.studies import STUDIES, study_named
+from vmsim.whatif.studies import STUDIES, arranged, study_named
 from vmsim.whatif.warmup import mser5
 from vmsim.whatif.working import Engine, Work, run
 
+GPU = "grid_a100-8c"
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 SERIAL = Engine("serial")
 INSTANT = {
@@ -132,7 +134,7 @@ def queue(slots: int, load: float, hours: int = 400, **more: Any) -> Plan:
             "hardware": {
                 "cpus": 1,
                 "memory": "1Gi",
-                "devices": {"vgpuDevices": [{"profileName": "grid_a100-8c"}]},
+                "devices": {"vgpuDevices": [{"profileName": GPU}]},
             }
         },
     }
@@ -146,7 +148,7 @@ def queue(slots: int, load: float, hours: int = 400, **more: Any) -> Plan:
     return made(
         {
             "duration": f"{hours}h",
-            "clusters": hosts(1, devices={"grid_a100-8c": slots}, cores=64),
+            "clusters": hosts(1, devices={GPU: slots}, cores=64),
             "durations": INSTANT,
             "policies": {"retry": {"wakeOnCapacity": True}},
             "manifests": ["manifests/prerequisites-2026-08.yaml", gpu],
@@ -157,7 +159,7 @@ def queue(slots: int, load: float, hours: int = 400, **more: Any) -> Plan:
 
 def test_share_of_vms_that_wait_for_a_device(tmp_path: Path) -> None:
     """With lifetimes that run from creation the VMs there are Poisson (M/G/oo, PASTA)."""
-    question = Question(STUDIES["gpu-spares"], queue(8, 6.0), replications=20)
+    question = Question(STUDIES["gpu-spares"], queue(8, 6.0), ["spares=0"], replications=20)
     hours = np.arange(0.0, 400.0, 0.5)
     there = 6.0 * (1 - np.exp(-hours / 6.0))  # it starts empty
     waits = float(stats.poisson.sf(7, there).mean())
@@ -168,10 +170,52 @@ def test_share_of_vms_that_wait_for_a_device(tmp_path: Path) -> None:
     assert figure.half_width < 0.03
 
 
+@pytest.mark.parametrize(
+    ("since", "formula"),
+    [
+        ("creation", {0: 0.143, 1: 0.0527, 2: 0.0166, 3: 0.00453, 4: 0.0011}),  # P(N >= 4 + spares)
+        ("powerOn", {0: 0.174, 2: 0.018, 3: 0.00481, 4: 0.00115}),  # Erlang's tables, load 2
+    ],
+)
+def test_fewest_spares_are_those_of_theory(
+    since: str, formula: dict[int, float], tmp_path: Path
+) -> None:
+    plan = queue(4, 2.0, hours=1000, lifetimeFrom=since)
+    answer = answered(Question(STUDIES["gpu-spares"], plan, replications=8), tmp_path)
+
+    assert answer.headline.startswith("3 more units are the fewest")
+    told = {one.settings["spares"]: one.settings["formula"] for one in answer.found}
+    assert {spares: told[spares] for spares in formula} == formula
+    for one in answer.found:
+        assert one.figure.low <= one.settings["formula"] <= one.figure.high
+
+
+def test_spare_units_are_on_hosts_like_those_that_have_the_device() -> None:
+    spec = queue(4, 2.0).resolved["spec"]
+    more = arranged({"spec": spec}, "gpu-spares", {"spares": 9}, 1)["spec"]["clusters"][0]["hosts"]
+
+    added = [(one["name"], one.get("count", 1), one["devices"]) for one in more[1:]]
+    assert added == [("spare-{}", 2, {GPU: 4}), ("spare", 1, {GPU: 1})]
+
+
+@pytest.mark.parametrize(
+    ("plan", "problem"),
+    [
+        (lambda: queue(0, 2.0), f"no host has the device {GPU}"),
+        (lambda: made({"clusters": hosts(1), "workload": [web(1)]}), "no VM asks for a device"),
+    ],
+)
+def test_question_about_spares_needs_a_device(plan: Callable[[], Plan], problem: str) -> None:
+    with pytest.raises(BadInput, match=problem):
+        STUDIES["gpu-spares"].cases(plan().resolved["spec"], {"model": ""})
+
+
 def test_loss_is_that_of_erlang(tmp_path: Path) -> None:
     """Erlang B: a VM that finds no device goes away; 8 devices, load 6."""
     scenario = queue(8, 6.0, patience="1s")
-    question = Question(STUDIES["gpu-spares"], scenario, ["warmUp=60h"], replications=40, seed=2)
+    question = Question(
+        STUDIES["gpu-spares"], scenario, ["warmUp=60h", "spares=0"], replications=40, seed=2
+    )
 
     figure = answered(question, tmp_path).found[0].figure
 
@@ -186,7 +230,9 @@ def test_loss_is_that_of_erlang(tmp_path: Path) -> None:
 def test_waiting_is_that_of_erlang(warm_up: str, hours: int, width: float, tmp_path: Path) -> None:
     """Erlang C: a VM waits for its device and then has it for its lifetime; 8 devices, load 6."""
     scenario = queue(8, 6.0, hours=hours, lifetimeFrom="powerOn")
-    question = Question(STUDIES["gpu-spares"], scenario, [f"warmUp={warm_up}"], replications=15)
+    question = Question(
+        STUDIES["gpu-spares"], scenario, [f"warmUp={warm_up}", "spares=0"], replications=15
+    )
 
     design, answer = ask(question, tmp_path, SERIAL, opened, lambda *_: None)
 

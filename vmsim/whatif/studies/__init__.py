@@ -11,11 +11,12 @@ import msgspec
 
 from vmsim.problems import BadInput, Problem, did_you_mean
 from vmsim.whatif.paths import Setting, changed
-from vmsim.whatif.studies import failing, filling, maintaining
+from vmsim.whatif.studies import failing, filling, maintaining, sparing
 from vmsim.whatif.studies.study import Case, Study
 
 _ALL = sorted(
-    (*failing.STUDIES, *maintaining.STUDIES, *filling.STUDIES), key=lambda one: one.number
+    (*failing.STUDIES, *maintaining.STUDIES, *filling.STUDIES, *sparing.STUDIES),
+    key=lambda one: one.number,
 )
 
 STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in _ALL})
@@ -46,7 +47,9 @@ WARM_UP = "warmUp"
 """How much of the beginning of a run is not measured: an option of every study, and of none."""
 
 
-CASE_OPTIONS = frozenset(("down", "host", "zone", "month", "class", "freed", "leftOut", "change"))
+CASE_OPTIONS = frozenset(
+    ("down", "host", "zone", "month", "class", "freed", "leftOut", "change", "spares", "formula")
+)
 """What the cases of studies set."""
 
 

@@ -271,12 +271,6 @@ STUDIES = (
                  "the k largest hosts fail"), replications=1, verdict=_month_verdict,
     ),
     Study(
-        10, "gpu-spares", "How many device units for hardly any wait?", "creations_refused",
-        "mean", _as_it_is, also=("creation_p99_s", "waiting_mean", "devices_used"),
-        assumes=("arrivals and lifetimes are those of the scenario's workloads; vary "
-                 "clusters[*].hosts[*].devices or the count of hosts",),
-    ),
-    Study(
         11, "time-unplaced", "How long from creation to running?", "creation_p99_s", "mean",
         _as_it_is, also=("creation_mean_s", "creations_refused", "unplaced", "waiting_worst"),
         assumes=("the p99 of a replication's VMs, averaged over replications",),
