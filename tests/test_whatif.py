@@ -22,7 +22,9 @@ from vmsim.whatif import store
 from vmsim.whatif.answers import Answer, figure_of
 from vmsim.whatif.asking import Question, ask, assumed, designed
 from vmsim.whatif.binding import blocked_by
+from vmsim.whatif.capacity import Capacity
 from vmsim.whatif.design import Cell, Design, suite
+from vmsim.whatif.ledger import VM, Ledger
 from vmsim.whatif.metrics import METRICS
 from vmsim.whatif.replication import ready, replicate
 from vmsim.whatif.statistics import Figure
@@ -295,7 +297,20 @@ def test_downtime_is_by_the_years_for_which_vms_were_there(
     year_min = 365 * 24 * 60
     assert row["downtime_s"] == pytest.approx(600)
     assert row["downtime_min_per_vm_year"] == pytest.approx(10 * year_min / minutes)
+    assert row["vm_year_p99_min"] == pytest.approx(10 * year_min / min(60, minutes))
     assert row["availability"] == pytest.approx(1 - 10 / minutes)
+
+
+def test_share_of_the_vms_keeps_to_its_quantile_of_downtime_a_year() -> None:
+    """A hundred VMs were down for 1, 2, ... 100 min, each in the half year that it was there."""
+    ledger = Ledger(Capacity("2026-08", 1.0, 1.0))
+    half_s = 365 * 86_400.0 / 2
+    ledger.now_s = 2 * half_s
+    for n in range(1, 101):
+        ledger.vms[str(n)] = VM(str(n), "small", True, n, half_s, down_s=60.0 * n)
+
+    found = [METRICS[f"vm_year_p{level}_min"].of(ledger) for level in (50, 95, 99)]
+    assert found == pytest.approx([100, 190, 198])
 
 
 @pytest.mark.parametrize(

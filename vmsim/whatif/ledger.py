@@ -20,8 +20,8 @@ from vmsim.whatif.incidents import CREATION, Incident
 
 @dataclass(slots=True)
 class VM:
-    """What is known of one VM; `number` is that of the record that added it, and `due_s` is when
-    its last migration could have begun."""
+    """What is known of one VM; `number` is that of the record that added it, `due_s` is when its
+    last migration could have begun, and `down_s` is its downtime so far."""
 
     key: str
     class_name: str
@@ -37,6 +37,7 @@ class VM:
     due_s: float = 0.0
     refused: str = ""
     refused_s: float = -1.0
+    down_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -127,6 +128,7 @@ class Ledger:
         self.capacity.forget()
         for vm in self.vms.values():
             vm.refused_s = self.now_s if vm.refused_s >= 0.0 else vm.refused_s
+            vm.down_s = 0.0
 
     def close(self, end_s: float) -> None:
         """The run is over: what is still open stays open, up to here."""
@@ -175,6 +177,7 @@ class Ledger:
             self.downtimes.append(now)
             self.downtimes_s.append(lasted_s)
             self.downtimes_by_s[now.cause].append(lasted_s)
+            vm.down_s += lasted_s
         else:
             self.creations_s.append(lasted_s)
             if not now.because and not still_open:

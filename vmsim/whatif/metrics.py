@@ -75,6 +75,16 @@ def _minutes_per_year(ledger: Ledger) -> float:
     return downtime_s(ledger) / 60.0 / years if years else 0.0
 
 
+def _per_year(level: float) -> Callable[[Ledger], float]:
+    """What this share of the VMs that are there at the end do not exceed, in minutes per year."""
+
+    def minutes(ledger: Ledger) -> float:
+        lived = ((vm, ledger.now_s - max(vm.added_s, ledger.warm_s)) for vm in ledger.vms.values())
+        return quantile([vm.down_s / 60.0 * YEAR_S / s for vm, s in lived if s > 0.0], level)
+
+    return minutes
+
+
 def minutes_by_class(ledger: Ledger) -> dict[str, float]:
     """Downtime per VM and year of each class, in minutes."""
     down = dict.fromkeys(sorted(ledger.lived_s), 0.0)
@@ -172,6 +182,12 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             lambda x: quantile(x.downtimes_s, 0.95), "lost",
         ),
         "downtime_min_per_vm_year": Metric("min", "downtime per VM and year", _minutes_per_year),
+        **{
+            f"vm_year_p{level}_min": Metric(
+                "min", f"{level} % of the VMs are down no longer a year", _per_year(level / 100)
+            )
+            for level in (50, 95, 99)
+        },
         "availability": Metric(
             "", "share of the VMs' time that they were not down",
             lambda x: 1.0 - _minutes_per_year(x) * 60.0 / YEAR_S, most=1.0,

@@ -179,8 +179,9 @@ STUDIES = (
     Study(
         4, "downtime-per-year", "How long is a VM down per year?", "downtime_min_per_vm_year",
         "mean", _year, {"years": Option("365d", "how long is simulated")},
-        also=("availability", "downtime_p95_s", "downtime_worst_s", "failure_down_s",
-              "evacuation_down_s", "host_failures", "hosts_open"),
+        also=("vm_year_p50_min", "vm_year_p95_min", "vm_year_p99_min", "availability",
+              "downtime_p95_s", "downtime_worst_s", "failure_down_s", "evacuation_down_s",
+              "host_failures", "hosts_open"),
         by_class=True,
         assumes=("a scenario without failures gets hosts that fail every 4380 h on average and "
                  "are repaired in 24 h (a proposal)",),
