@@ -392,6 +392,17 @@ def test_sampled_factors_are_points_and_a_grid_is_a_heat_map(swept: Path) -> Non
     assert (first["x"], first["y"], first["value"]) == (0.5, 9.0, 0)
 
 
+def test_what_stands_beside_a_case_names_it_and_is_no_factor() -> None:
+    some = variants((1, 1), (2, 2), (3, 3))
+    found = [
+        dataclasses.replace(one, settings={"spares": str(n), "formula": f"0.{9 - n}"})
+        for n, one in enumerate(some.found)
+    ]
+    told = dataclasses.replace(some, found=found)
+    assert told.label(found[1]) == "spares=1, formula=0.8"
+    assert [one.name for one in told.pictures()] == ["variants", "pareto"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

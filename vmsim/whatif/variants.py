@@ -21,7 +21,7 @@ from vmsim.whatif.design import Design
 from vmsim.whatif.drawing import Picture, charted, quantity, word
 from vmsim.whatif.metrics import METRICS, cost
 from vmsim.whatif.statistics import Figure
-from vmsim.whatif.studies import STUDIES
+from vmsim.whatif.studies import NOTES, STUDIES
 
 PLAN = "plan.json"
 SHOWN = 60
@@ -59,7 +59,12 @@ class Variants:
 
     @property
     def factors(self) -> list[str]:
-        """The settings that differ between variants."""
+        """The settings that make variants differ."""
+        return [name for name in self.apart if name not in NOTES]
+
+    @property
+    def apart(self) -> list[str]:
+        """The settings that are not the same in all variants."""
         names = dict.fromkeys(name for one in self.found for name in one.settings)
         return [name for name in names if len({one.settings.get(name) for one in self.found}) > 1]
 
@@ -67,14 +72,14 @@ class Variants:
         """What sets the variant apart from the others."""
         return ", ".join(
             f"{self.short(name)}={one.settings[name]}"
-            for name in self.factors
+            for name in self.apart
             if name in one.settings
         ) or "the only variant"  # fmt: skip
 
     def short(self, factor: str) -> str:
         """The last word of a factor's path, if it is the only one that ends so."""
         last = factor.rpartition(".")[2]
-        alike = [name for name in self.factors if name.rpartition(".")[2] == last]
+        alike = [name for name in self.apart if name.rpartition(".")[2] == last]
         return last if len(alike) == 1 else factor
 
     @property
@@ -110,7 +115,7 @@ class Variants:
         """What the figures rest on."""
         runs = f"{self.design.replications} replications, root seed {self.design.seed}"
         first = self.found[0].settings if self.found else {}
-        same = [f"{name}={value}" for name, value in first.items() if name not in self.factors]
+        same = [f"{name}={value}" for name, value in first.items() if name not in self.apart]
         return [runs, f"design {self.design.id[:16]}", *same, *assumed(self.design)]
 
     def shown(self, metric: str) -> tuple[float, str]:

@@ -205,11 +205,12 @@ class Session:
         """The worst case, and the command that runs it alone."""
         from vmsim.whatif.answers import worst_of
         from vmsim.whatif.paths import Setting, setting
+        from vmsim.whatif.studies import NOTES
 
         worst = worst_of(self.question.study, found.found)
         if worst is None:
             return None
-        given = {setting(text).path for text in self.question.sets}
+        given = NOTES | {setting(text).path for text in self.question.sets}
         words = [self.command(alone=True)]
         for path, value in worst.settings.items():
             if path not in given:

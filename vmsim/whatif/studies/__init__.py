@@ -47,9 +47,11 @@ WARM_UP = "warmUp"
 """How much of the beginning of a run is not measured: an option of every study, and of none."""
 
 
-CASE_OPTIONS = frozenset(
-    ("down", "host", "zone", "month", "class", "freed", "leftOut", "change", "spares", "formula")
-)
+NOTES = frozenset(("formula",))
+"""What stands beside a case and changes nothing."""
+CASE_OPTIONS = NOTES | {
+    "down", "host", "zone", "month", "class", "freed", "leftOut", "change", "spares"
+}  # fmt: skip
 """What the cases of studies set."""
 
 
