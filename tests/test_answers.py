@@ -200,6 +200,14 @@ def test_host_that_its_vms_cannot_leave_is_not_given_up(tmp_path: Path) -> None:
     assert found.headline.startswith("0 hosts can be given up")
 
 
+def test_one_cluster_instead_of_two_frees_a_host(tmp_path: Path) -> None:
+    """A database of 28 GiB fits on no second one of the smaller hosts beside the others."""
+    found = answered(question("consolidate", "two-clusters"), tmp_path)
+    assert [one.figure.value for one in found.found][:3] == [0.0, 0.0, 1.0]
+    assert found.headline.startswith("1 host can be given up")
+    assert list(found.found[2].waiting) == ["demo/db-2"]
+
+
 def test_phases_of_the_longest_downtime_add_up_to_it(tmp_path: Path) -> None:
     """Of three VMs of a failed host, one waits for room to the end."""
     asked = question("boot-storm", "host-failure", "down=esx-1")
@@ -232,17 +240,19 @@ def test_verdict_is_told_of_each_variant(tmp_path: Path) -> None:
     sets = ("months=4", "growth=10")
     asked = question("growth", "failover-capacity", *sets, varies=[f"{count}=4,5,6"])
     assert answered(asked, tmp_path).headline == (
-        f"with {count}=4: already now, in month 0, not all VMs run; "
-        f"with {count}=5: month 3 is the first in which not all VMs run; "
-        f"with {count}=6: all VMs run up to month 4, the last one looked at"
+        f"with {count}=4: month 0 needs more hosts; 2 more are enough up to month 4; "
+        f"with {count}=5: month 3 is the first that needs more hosts; "
+        "1 more is enough up to month 4; "
+        f"with {count}=6: the hosts are enough up to month 4, the last one looked at"
     )
 
 
 def test_vm_that_nobody_restarts_is_not_short_of_room(tmp_path: Path) -> None:
     """vSphere HA is told to leave web-9 alone, and its host fails."""
-    sets = ("month=3", "growth=5", "clusters[0].hosts[0].count=6")
-    found = answered(question("growth", "failover-capacity", *sets), tmp_path).found[0]
-    assert (list(found.waiting), found.because) == (["demo/web-9"], "not restarted (1 of 1)")
+    asked = question("any-k-down", "failover-capacity", "clusters[0].hosts[0].count=6")
+    found = [one for one in answered(asked, tmp_path).found if one.waiting]
+    assert [list(one.waiting) for one in found] == [["demo/web-9"]]
+    assert found[0].because == "not restarted (1 of 1)"
 
 
 def test_downtime_per_year_is_told_by_class(tmp_path: Path) -> None:
@@ -252,10 +262,12 @@ def test_downtime_per_year_is_told_by_class(tmp_path: Path) -> None:
     found = answered(asked, tmp_path).found[0]
     counts = {"database": 12, "my-vm-class": 10}
 
-    mean = sum(found.by_class[name].value * count for name, count in counts.items()) / 22
+    mean = sum(found.by_class[name]["mean"].value * count for name, count in counts.items()) / 22
     assert mean == pytest.approx(found.figure.value, rel=1e-3)
-    assert 0.0 < found.by_class["database"].value < found.by_class["my-vm-class"].value
-    assert "by class: database " in told(asked, tmp_path)
+    database, other = (found.by_class[name] for name in counts)
+    assert 0.0 < database["mean"].value < other["mean"].value
+    assert other["p50"].value <= other["p95"].value <= other["p99"].value
+    assert "\n        database: mean " in told(asked, tmp_path)
 
 
 def test_sets_that_are_too_many_are_drawn_often_enough() -> None:

@@ -417,8 +417,13 @@ def test_growth_names_the_first_month_without_room(tmp_path: Path) -> None:
     answer = answered(question, tmp_path)
 
     counts = [round(20 * 1.1**month) for month in range(8)]
-    assert [one.figure.value for one in answer.found] == [max(0, n - 32) for n in counts]
-    assert "month 6" in answer.headline
+    missing = [max(0, math.ceil(n / 16) - 2) for n in counts]
+    assert [one.figure.value for one in answer.found] == missing == [0, 0, 0, 0, 0, 0, 1, 1]
+    assert [one.also["hosts_needed"].value for one in answer.found][-2:] == [4, 4]
+    assert answer.headline == (
+        "month 6 is the first that needs more hosts; 1 more is enough up to month 7"
+    )
+    assert answer.found[-1].because == "memory (1 of 1)"
 
 
 def test_reservations_cost_what_the_promise_would_have_given(tmp_path: Path) -> None:

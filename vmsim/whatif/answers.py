@@ -16,6 +16,7 @@ from vmsim.whatif.studies.study import Study
 
 FEWEST_SPREAD = 10
 VERDICTS = 12
+ByClass = dict[str, dict[str, Figure]]
 
 
 def _variant(settings: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +30,7 @@ class Found:
 
     `spread` is what half of the runs and what 95 % of them keep to, if they are enough to tell;
     `waiting` counts the runs at whose end a VM waited; `by_class` is the downtime per VM and year
-    of each class, in minutes.
+    of each class, in minutes: its mean over the VMs, and their percentiles.
     """
 
     cell: int
@@ -41,7 +42,7 @@ class Found:
     worst_row: dict[str, Any] = field(default_factory=dict)
     spread: tuple[Figure, Figure] | None = None
     waiting: Counter[str] = field(default_factory=Counter)
-    by_class: dict[str, Figure] = field(default_factory=dict)
+    by_class: ByClass = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -130,14 +131,18 @@ def found(
     )
 
 
-def _by_class(rows: Sequence[dict[str, Any]], *, certain: bool) -> dict[str, Figure]:
+def _by_class(rows: Sequence[dict[str, Any]], *, certain: bool) -> ByClass:
     """Over the runs in which a class had VMs."""
-    seen: dict[str, list[float]] = {}
+    seen: dict[str, dict[str, list[float]]] = {}
     for row in rows:
-        for name, minutes in json.loads(row["by_class"]).items():
-            seen.setdefault(name, []).append(minutes)
+        for name, figures in json.loads(row["by_class"]).items():
+            for word, minutes in figures.items():
+                seen.setdefault(name, {}).setdefault(word, []).append(minutes)
     how = partial(exact, how="mean") if certain else ESTIMATES["mean"]
-    return {name: within(how(values), math.inf) for name, values in sorted(seen.items())}
+    return {
+        name: {word: within(how(values), math.inf) for word, values in figures.items()}
+        for name, figures in sorted(seen.items())
+    }
 
 
 def badness(study: Study, row: dict[str, Any]) -> tuple[float, float]:

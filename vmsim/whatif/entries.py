@@ -177,6 +177,7 @@ def _host_declared(ledger: Ledger, record: Record) -> None:
     ledger.capacity.declare(record.object, record.data)
     if record.kind == "HostAdded":
         ledger.opened_s.append(ledger.now_s)
+        ledger.added_s.append(ledger.now_s)
 
 
 def _blocked(ledger: Ledger, record: Record) -> None:

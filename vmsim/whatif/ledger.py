@@ -89,7 +89,8 @@ class Ledger:
         self.refused_moves: dict[str, str] = {}
         self.counts = Counts()
         self.waiting_now = self.waiting_worst = 0
-        self.waiting_vm_s = self.now_s = 0.0
+        self.waiting_vm_s = self.now_s = self.waited_until_s = 0.0
+        self.added_s: list[float] = []
         self.lived_s: defaultdict[str, float] = defaultdict(float)
         self.opened_s: list[float] = []
         self._wanted_of: dict[str, tuple[str, bool]] = {}
@@ -212,6 +213,7 @@ class Ledger:
             self.bound[vm.refused] += self.now_s - vm.refused_s
             vm.refused, vm.refused_s = "", -1.0
             self.waiting_now -= 1
+            self.waited_until_s = self.now_s
 
     def runs(self, vm: VM, host: str) -> None:
         """The VM runs on this host."""

@@ -1,7 +1,7 @@
 """How is an answer told: the table, the JSON, one replication's row."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from vmsim.running import Opened
 from vmsim.whatif.answers import Answer, Found, badness, figure_of, label, number, plain, shown
 from vmsim.whatif.asking import Question, assumed, designed
 from vmsim.whatif.design import Design
-from vmsim.whatif.metrics import METRICS
+from vmsim.whatif.metrics import METRICS, YEAR_S
 from vmsim.whatif.statistics import Figure, percent
 from vmsim.whatif.studies.study import Study
 from vmsim.whatif.working import replicated
@@ -89,8 +89,8 @@ def _details(study: Study, one: Found) -> Iterator[str]:
     if one.also:
         yield "; ".join(f"{k} {number(v, METRICS[k].unit)}" for k, v in one.also.items())
     if len(one.by_class) > 1:
-        classes = (f"{name} {number(value, 'min')}" for name, value in one.by_class.items())
-        yield f"by class: {'; '.join(classes)}"
+        yield "by class, per VM and year:"
+        yield from (f"  {name}: {_of_class(values)}" for name, values in one.by_class.items())
     yield f"because: {one.because or 'nothing was short'}"
     if one.worst_row["blocking"]:
         yield f"blocking: {_blocking(study, one.worst_row['blocking'])}"
@@ -98,6 +98,12 @@ def _details(study: Study, one: Found) -> Iterator[str]:
         of = one.figure.count
         told = [f"{vm} ({count} of {of})" for vm, count in one.waiting.most_common(NAMES_SHOWN)]
         yield f"waiting at the end: {', '.join(told)}{_more(len(one.waiting))}"
+
+
+def _of_class(values: Mapping[str, Figure]) -> str:
+    """The downtime of a class, and the share of the time that its VMs were not down."""
+    told = "; ".join(f"{word} {number(value, 'min')}" for word, value in values.items())
+    return f"{told}; available {1.0 - values['mean'].value * 60.0 / YEAR_S:.6g}"
 
 
 def _blocking(study: Study, text: str) -> str:
@@ -223,7 +229,10 @@ def _cell_json(one: Found) -> dict[str, object]:
         "worst": one.worst,
         "worstSeed": one.worst_row["seed"],
         "worstVm": one.worst_row["worst_vm"],
-        "byClass": {name: _ends(value) for name, value in one.by_class.items()},
+        "byClass": {
+            name: {word: _ends(value) for word, value in figures.items()}
+            for name, figures in one.by_class.items()
+        },
         "also": {name: _ends(value) for name, value in one.also.items()},
     }
 

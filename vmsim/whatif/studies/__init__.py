@@ -68,5 +68,7 @@ def arranged(
         spec = {name: part for name, part in value["spec"].items() if name != "expect"}
         return {**value, "spec": spec}
     own: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
-    study.arrange(Case(own["spec"], options_of(study, settings), seed))
+    case = Case(own["spec"], options_of(study, settings), seed)
+    study.arrange(case)
+    case.sort()
     return own

@@ -1,6 +1,7 @@
 """Questions about room: growth, what still fits, admission control, fragmentation, queues."""
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from vmsim.problems import BadInput, Problem
@@ -14,6 +15,7 @@ from vmsim.whatif.studies.study import (
     Spec,
     Study,
     hosts,
+    known_host,
     names,
 )
 
@@ -47,15 +49,43 @@ def _months(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _grow(case: Case) -> None:
     case.quiet()
-    growth = (1.0 + case.number("growth") / 100.0) ** case.whole("month")
+    growth = _growth(case)
     for load in case.spec.get("workload", []):
         if load.get("count"):
             load["count"] = round(load["count"] * growth)
             if load["count"] > 1 and "{}" not in load["name"]:
                 load["name"] += "-{}"
-    for name in _largest(case.spec, case.whole("k")):
-        case.happens(SETTLED_S, failHost=name)
-    case.lasts(SETTLED_S + case.seconds("settle"))
+
+
+def _growth(case: Case) -> float:
+    return (1.0 + case.number("growth") / 100.0) ** case.whole("month")
+
+
+def _grow_and_add(case: Case) -> None:
+    """The k largest hosts fail and come back, over and over; each time one host more is there."""
+    _grow(case)
+    like = _like(case.spec, case.given("like"))
+    failing = _largest(case.spec, case.whole("k"))
+    most = ceil(len(names(case.spec)) * _growth(case)) + len(failing)
+    settle_s = case.seconds("settle")
+    now_s = SETTLED_S
+    for number in range(1, most + 2):
+        for name in failing:
+            case.happens(now_s, failHost=name)
+            case.happens(now_s + settle_s, recoverHost=name)
+        if number <= most:
+            case.happens(now_s + settle_s, addHost={**like, "name": f"more-{number}"})
+        now_s += 2.0 * settle_s
+    case.lasts(now_s)
+
+
+def _like(spec: Spec, name: Any) -> dict[str, Any]:
+    """A host to add that is like this one, by default like the largest."""
+    name = known_host(spec, name) if name else _largest(spec, 1)[0]
+    entry, cluster = next(found[1:] for found in hosts(spec) if found[0] == name)
+    return {key: value for key, value in entry.items() if key != "count"} | {
+        "cluster": cluster["name"]
+    }
 
 
 def _retire(case: Case) -> None:
@@ -67,13 +97,9 @@ def _retire(case: Case) -> None:
         hint = f"--set hosts=GLOB names those that go, of {', '.join(names(case.spec)[:8])}, ..."
         raise BadInput([Problem(f"{glob} names {len(gone)} hosts", field="hosts", hint=hint)])
     _grow(case)
-    kept = [entry for entry in case.spec["timeline"] if entry.get("failHost") not in gone]
-    case.spec["timeline"] = kept
     staying = [name for name in _largest(case.spec, len(names(case.spec))) if name not in gone]
-    failed = {entry.get("failHost") for entry in kept}
     for name in staying[: case.whole("k")]:
-        if name not in failed:
-            case.happens(SETTLED_S, failHost=name)
+        case.happens(SETTLED_S, failHost=name)
     for name in gone:
         case.happens(1.0, enterMaintenance=name)
     case.lasts(SETTLED_S + case.seconds("settle"))
@@ -87,6 +113,16 @@ def _month_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
     if min(short) == 0:
         return "already now, in month 0, not all VMs run"
     return f"month {min(short)} is the first in which not all VMs run"
+
+
+def _growth_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
+    short = [settings["month"] for settings, more in figures if more > 0]
+    last, more = figures[-1][0]["month"], figures[-1][1]
+    if not short:
+        return f"the hosts are enough up to month {last}, the last one looked at"
+    first = f"month {min(short)} is the first that needs" if min(short) else "month 0 needs"
+    added = "1 more is" if more == 1 else f"{more:g} more are"
+    return f"{first} more hosts; {added} enough up to month {last}"
 
 
 def _classes(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -185,6 +221,7 @@ def _merged(spec: Spec) -> list[dict[str, Any]]:
 def _consolidate(case: Case) -> None:
     case.quiet()
     case.spec["clusters"] = _merged(case.spec)
+    (case.spec.get("highAvailability") or {}).pop("primary", None)
     smallest = _largest(case.spec, len(names(case.spec)))[::-1]
     for name in smallest[: case.whole("freed")]:
         case.happens(SETTLED_S, enterMaintenance=name)
@@ -199,7 +236,8 @@ def _freed_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
         if value > 0:
             break
         good = settings["freed"]
-    return f"{good} hosts can be given up in one cluster with everything running at the same risk"
+    given_up = "1 host" if good == 1 else f"{good} hosts"
+    return f"{given_up} can be given up in one cluster with everything running at the same risk"
 
 
 def _changes(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -263,12 +301,16 @@ def _reserve(spec: dict[str, Any], wanted: bool) -> None:
 
 STUDIES = (
     Study(
-        1, "growth", "Until when does N+k hold if the workload grows?", "unplaced", "mean", _grow,
+        1, "growth", "How many hosts does N+k take if the workload grows, and from when on?",
+        "hosts_more", "mean", _grow_and_add,
         {"growth": Option(3, "per cent a month"), "months": Option(24, "how far to look"),
-         "k": K, "settle": SETTLE},
-        _months, also=("running", "packing_cpu", "packing_memory"),
+         "k": K, "like": Option("", "what hosts are added, by default such as the largest"),
+         "settle": SETTLE},
+        _months, also=("hosts_needed", "unplaced", "running"),
         assumes=(LEFT_OUT, "every workload grows alike; single VMs of manifests do not",
-                 "the k largest hosts fail"), replications=1, verdict=_month_verdict,
+                 "the k largest hosts fail and come back, and each time one host more is there, "
+                 "until no VM waits; hosts_needed counts those that fail"),
+        replications=1, verdict=_growth_verdict,
     ),
     Study(
         11, "time-unplaced", "How long from creation to running?", "creation_p99_s", "mean",

@@ -41,6 +41,7 @@ class Case:
     spec: Spec
     options: dict[str, Any]
     seed: int
+    added: bool = False
 
     def stream(self, name: str) -> np.random.Generator:
         """Chance of the study's own, apart from that of the run."""
@@ -85,14 +86,19 @@ class Case:
             self.spec.pop(name, None)
 
     def happens(self, at_s: float, **action: Any) -> None:
-        """Add an entry to the timeline."""
-        entries = [*self.spec.get("timeline", []), {"at": f"{at_s:.6f}s", **action}]
-        self.spec["timeline"] = sorted(entries, key=_when)
+        """Add an entry to the timeline, in any order."""
+        self.spec.setdefault("timeline", []).append({"at": f"{at_s:.6f}s", **action})
+        self.added = True
 
     def follows(self, event: str, host: str, delay_s: float, **action: Any) -> None:
         """Add an entry to the timeline that comes after an event of a host."""
         after = {"event": event, "object": host, "delay": f"{delay_s:.6f}s"}
         self.spec.setdefault("timeline", []).append({"after": after, **action})
+
+    def sort(self) -> None:
+        """Bring the timeline into order, if entries were added to it."""
+        if self.added:
+            self.spec["timeline"].sort(key=_when)
 
     def lasts(self, seconds: float) -> None:
         """The run ends there."""
