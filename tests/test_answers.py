@@ -208,6 +208,37 @@ def test_one_cluster_instead_of_two_frees_a_host(tmp_path: Path) -> None:
     assert list(found.found[2].waiting) == ["demo/db-2"]
 
 
+def test_rules_that_only_together_leave_no_room_are_named(tmp_path: Path) -> None:
+    """Three databases that keep apart, on three hosts that are licensed: one of these fails."""
+    asked = question("rules-and-failures", "drs-rules", replications=6)
+    assert answered(asked, tmp_path).headline == (
+        "yes; leaving out one of these is enough: apart, licensed; "
+        "the fewest that do it: apart + licensed"
+    )
+
+
+def test_what_fits_is_told_by_zone_where_vms_choose_one(tmp_path: Path) -> None:
+    """Of 4 GiB each: two hosts of 128 GiB with two VMs, a full one, and one of 64 with one."""
+    asked = question("what-fits", "zone-pinning", varies=["k=0"])
+    assert answered(asked, tmp_path).headline == (
+        "room for 62 of my-vm-class in zone-1, 0 of my-vm-class in zone-2, "
+        "15 of my-vm-class in zone-3"
+    )
+
+
+def test_what_a_lost_zone_leaves_without_room_is_told_in_size(tmp_path: Path) -> None:
+    """Four VMs of 2 vCPUs and 4 GiB ran in the zone."""
+    found = answered(question("zone-loss", "zone-pinning", "zone=zone-2"), tmp_path).found[0]
+    assert [found.also[name].value for name in ("missing_cpus", "missing_gib")] == [8.0, 16.0]
+
+
+def test_restarting_anywhere_takes_device_units_elsewhere(tmp_path: Path) -> None:
+    sets, varied = ("host=esx-1",), ["restart=own-host,anywhere"]
+    asked = question("restart-policy", "eviction-policy", *sets, varies=varied, replications=2)
+    found = answered(asked, tmp_path).found
+    assert [one.also["devices_elsewhere"].value for one in found] == [0.0, 2.0]
+
+
 def test_phases_of_the_longest_downtime_add_up_to_it(tmp_path: Path) -> None:
     """Of three VMs of a failed host, one waits for room to the end."""
     asked = question("boot-storm", "host-failure", "down=esx-1")

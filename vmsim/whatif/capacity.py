@@ -88,6 +88,10 @@ class Capacity:
         found = self._classes.get(class_name)
         return {} if found is None else found.devices
 
+    def size_of(self, class_name: str) -> Size:
+        """What a VM of the class takes; nothing if there is no such class."""
+        return self._sizes.get(class_name, (0.0, 0.0, 0.0))
+
     def enter(self, vm: str, class_name: str, host: str) -> None:
         """The VM runs there from now on."""
         found, before = self._hosts.get(host), self._at.get(vm)

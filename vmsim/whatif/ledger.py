@@ -91,6 +91,7 @@ class Ledger:
         self.waiting_now = self.waiting_worst = 0
         self.waiting_vm_s = self.now_s = self.waited_until_s = 0.0
         self.added_s: list[float] = []
+        self.elsewhere: defaultdict[str, int] = defaultdict(int)
         self.lived_s: defaultdict[str, float] = defaultdict(float)
         self.opened_s: list[float] = []
         self._wanted_of: dict[str, tuple[str, bool]] = {}
@@ -122,6 +123,7 @@ class Ledger:
         ):  # fmt: skip
             found.clear()
         self.downtimes_by_s.clear()
+        self.elsewhere.clear()
         self.bound.clear()
         self.counts = Counts()
         self.lived_s.clear()
@@ -178,6 +180,8 @@ class Ledger:
             self.downtimes.append(now)
             self.downtimes_s.append(lasted_s)
             self.downtimes_by_s[now.cause].append(lasted_s)
+            if vm.host != now.host:
+                self.elsewhere[now.class_name] += 1
             vm.down_s += lasted_s
         else:
             self.creations_s.append(lasted_s)

@@ -16,6 +16,7 @@ import numpy as np
 from vmsim.whatif.ledger import Ledger
 
 YEAR_S = 365 * 86_400.0
+LEVELS = {"p50": (0.50, "half"), "p95": (0.95, "95 %"), "p99": (0.99, "99 %")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ def downtime_s(ledger: Ledger) -> float:
 
 def _by(cause: str) -> Callable[[Ledger], float]:
     return lambda ledger: float(sum(ledger.downtimes_by_s.get(cause, ())))
+
+
+def _downtime(level: float) -> Callable[[Ledger], float]:
+    return lambda ledger: quantile(ledger.downtimes_s, level)
 
 
 def _phase(name: str) -> Callable[[Ledger], float]:
@@ -76,9 +81,6 @@ def _minutes_per_year(ledger: Ledger) -> float:
     return downtime_s(ledger) / 60.0 / years if years else 0.0
 
 
-LEVELS = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-
-
 def _per_year(level: float) -> Callable[[Ledger], float]:
     """What this share of the VMs that are there at the end do not exceed, in minutes per year."""
     return lambda ledger: quantile([minutes for _, minutes in _of_each_vm(ledger)], level)
@@ -103,7 +105,7 @@ def minutes_by_class(ledger: Ledger) -> dict[str, dict[str, float]]:
         there.setdefault(name, []).append(minutes)
     return {
         name: {"mean": minutes / (ledger.lived_s[name] / YEAR_S)}
-        | {word: quantile(there.get(name, ()), level) for word, level in LEVELS.items()}
+        | {word: quantile(there.get(name, ()), level) for word, (level, _) in LEVELS.items()}
         for name, minutes in down.items()
         if ledger.lived_s.get(name)
     }
@@ -147,6 +149,21 @@ def _emptying(ledger: Ledger) -> dict[str, float]:
 def unplaced(ledger: Ledger) -> float:
     """VMs that are wanted on and do not run at the end."""
     return float(sum(1 for vm in ledger.vms.values() if vm.wanted and not vm.running))
+
+
+def _missing(part: int) -> Callable[[Ledger], float]:
+    """What these VMs take: of a class's size, this part."""
+
+    def taken(ledger: Ledger) -> float:
+        there = (vm for vm in ledger.vms.values() if vm.wanted and not vm.running)
+        return float(sum(ledger.capacity.size_of(vm.class_name)[part] for vm in there))
+
+    return taken
+
+
+def _devices_elsewhere(ledger: Ledger) -> float:
+    size_of = ledger.capacity.size_of
+    return float(sum(size_of(name)[2] * count for name, count in ledger.elsewhere.items()))
 
 
 def unhoused(ledger: Ledger) -> float:
@@ -198,17 +215,18 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "downtime_worst_s": Metric(
             "s", "longest downtime of a VM", lambda x: worst(x.downtimes_s), "lost"
         ),
-        "downtime_p95_s": Metric(
-            "s", "95 % of the downtimes are not longer",
-            lambda x: quantile(x.downtimes_s, 0.95), "lost",
-        ),
+        **{
+            f"downtime_{word}_s": Metric(
+                "s", f"{share} of the downtimes are not longer", _downtime(level), "lost"
+            )
+            for word, (level, share) in LEVELS.items()
+        },
         "downtime_min_per_vm_year": Metric("min", "downtime per VM and year", _minutes_per_year),
         **{
             f"vm_year_{word}_min": Metric(
-                "min", f"{level:.0%} of the VMs are down no longer a year".replace("%", " %"),
-                _per_year(level),
+                "min", f"{share} of the VMs are down no longer a year", _per_year(level)
             )
-            for word, level in LEVELS.items()
+            for word, (level, share) in LEVELS.items()
         },
         "availability": Metric(
             "", "share of the VMs' time that they were not down",
@@ -249,6 +267,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "", "VMs with a downtime", lambda x: float(len({item.vm for item in x.downtimes}))
         ),
         "unplaced": Metric("", "VMs that do not run at the end", unplaced),
+        "missing_cpus": Metric("", "vCPUs of the VMs that do not run at the end", _missing(0)),
+        "missing_gib": Metric(
+            "GiB", "memory of the VMs that do not run at the end", lambda x: _missing(1)(x) / 1024.0
+        ),
         "unhoused": Metric("", "VMs without room on the hosts that stay", unhoused),
         "lost": Metric(
             "", "VMs that ran before and do not at the end",
@@ -360,6 +382,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             "", "hosts that were added before no VM waited any more", _hosts_more, "unplaced"
         ),
         "hosts_needed": Metric("", "hosts that takes altogether", _hosts_needed, "unplaced"),
+        "devices_elsewhere": Metric(
+            "", "device units that restarted VMs took on other hosts", _devices_elsewhere
+        ),
         "devices_used": Metric(
             "", "share of device units in use", _share("gpu_used", "gpu_all"), most=1.0
         ),

@@ -166,7 +166,8 @@ SETTLE_OPTIONS = {"settle": SETTLE}
 STUDIES = (
     Study(
         2, "any-k-down", "Does everything run with any k of n hosts down?", "all_run", "share",
-        _any_k, {"k": K, "settle": SETTLE}, _sets, also=("unplaced", "restored_all_s"),
+        _any_k, {"k": K, "settle": SETTLE}, _sets,
+        also=("unplaced", "missing_cpus", "missing_gib", "restored_all_s"),
         assumes=(LEFT_OUT, SETTLING, f"up to {MAX_SETS} sets are gone through, more are drawn"),
         best="high", replications=1, drawn=200, verdict=_sets_verdict,
     ),
@@ -189,8 +190,11 @@ STUDIES = (
     Study(
         18, "zone-loss", "A zone is lost: what restarts, what stays down?", "lost", "mean",
         _zone, {"settle": Option("2h", SETTLE.means)}, _every_zone,
-        also=("vms_hit", "restored_50_s", "restored_95_s", "restored_all_s"),
-        assumes=(LEFT_OUT, SETTLING), replications=2,
+        also=("vms_hit", "missing_cpus", "missing_gib", "restored_50_s", "restored_95_s",
+              "restored_all_s"),
+        assumes=(LEFT_OUT, SETTLING, "VMs stay with their zone: what is missing is what the other "
+                 "zones would have to hold"),
+        replications=2,
     ),
     Study(
         21, "failures-in-upgrade", "k hosts fail while an upgrade goes on: do VMs wait for room?",

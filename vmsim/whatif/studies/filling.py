@@ -1,9 +1,11 @@
 """Questions about room: growth, what still fits, admission control, fragmentation, queues."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from math import ceil
 from typing import Any
 
+from vmsim.objects import ZONE_LABEL
 from vmsim.problems import BadInput, Problem
 from vmsim.whatif.studies.study import (
     LEFT_OUT,
@@ -20,6 +22,10 @@ from vmsim.whatif.studies.study import (
 )
 
 PROBE = "probe-{}"
+CASES_TOLD = 8
+AND = " + "
+RULES_TOGETHER = 4
+"""Of no more rules than these every set is left out; of more, one at a time."""
 SETTLE = Option("30m", "time for placing and restarting")
 K = Option(1, "largest hosts that fail")
 TRIED = "no more than `most` probes are tried: more may fit if all of them run"
@@ -126,7 +132,14 @@ def _growth_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
 
 
 def _classes(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"class": name} for name in sorted({_class(one) for one in _templates(spec)})]
+    """Each class; in each zone if VMs can choose one."""
+    found = sorted({_class(one) for one in _templates(spec)})
+    kinds = ("Zone", "AvailabilityZone")
+    named = {one["metadata"]["name"] for one in spec.get("manifests", []) if one["kind"] in kinds}
+    zones = sorted({cluster.get("zone", "zone-1") for cluster in spec["clusters"]})
+    if len(zones) == 1 or not named.issuperset(zones):
+        return [{"class": name} for name in found]
+    return [{"class": name, "zone": zone} for name in found for zone in zones]
 
 
 def _templates(spec: Spec) -> list[dict[str, Any]]:
@@ -147,9 +160,20 @@ def _probe(case: Case) -> None:
     for name in _largest(case.spec, case.whole("k")):
         case.happens(SETTLED_S, failHost=name)
     load = {"name": PROBE, "count": case.whole("most", 1), "spec": dict(found[0])}
+    if "zone" in case.options:
+        load["labels"] = {ZONE_LABEL: case.options["zone"]}
     begin_s = SETTLED_S + case.seconds("settle")
     case.spec.setdefault("workload", []).append({**load, "at": f"{begin_s}s"})
     case.lasts(begin_s + 600.0)
+
+
+def _fits_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
+    told = [
+        f"{count:g} of {case['class']}" + (f" in {case['zone']}" if "zone" in case else "")
+        for case, count in figures[:CASES_TOLD]
+    ]
+    left = [f"and of {len(figures) - CASES_TOLD} others"] if len(figures) > CASES_TOLD else []
+    return f"room for {', '.join([*told, *left])}"
 
 
 def _admission(case: Case) -> None:
@@ -174,14 +198,17 @@ def _without_rule(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]
     rules = [rule["name"] for rule in (spec.get("drs") or {}).get("rules", [])]
     if not rules:
         raise BadInput([Problem("the scenario has no rules", field="drs.rules")])
-    return [{"leftOut": name} for name in ("", *rules, "*")]
+    most = len(rules) - 1 if len(rules) <= RULES_TOGETHER else 1
+    parts = [part for size in range(1, max(most, 1) + 1) for part in combinations(rules, size)]
+    return [{"leftOut": name} for name in ("", *map(AND.join, parts), "*")]
 
 
 def _rules(case: Case) -> None:
     case.quiet()
-    out = case.given("leftOut")
+    out = str(case.given("leftOut"))
     block = case.spec.get("drs") or {}
-    kept = [rule for rule in block.get("rules", []) if out != "*" and rule["name"] != out]
+    left = set(out.split(AND))
+    kept = [rule for rule in block.get("rules", []) if out != "*" and rule["name"] not in left]
     case.spec["drs"] = {**block, "rules": kept}
     chosen = names(case.spec)
     for row in case.stream("hosts").choice(len(chosen), case.whole("k", 1), replace=False):
@@ -195,8 +222,15 @@ def _rules_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
         return "no: with all rules in force every VM runs"
     if by_name["*"] > 0:
         return "not the rules alone: without any of them VMs find no room either"
-    guilty = [name for name, value in by_name.items() if name not in ("", "*") and value <= 0]
-    return f"yes; leaving out one of these is enough: {', '.join(guilty) or 'no single rule'}"
+    short = {frozenset(name.split(AND)) - {""}: value > 0 for name, value in by_name.items()}
+    rules = frozenset(name for left in short if len(left) == 1 for name in left) - {"*"}
+    guilty = [name for name in sorted(rules) if not short[frozenset((name,))]]
+    said = f"yes; leaving out one of these is enough: {', '.join(guilty) or 'no single rule'}"
+    if len(by_name) < 2 ** len(rules):
+        return said
+    kept = [rules - left for left, is_short in short.items() if is_short]
+    fewest = [AND.join(sorted(one)) for one in kept if not any(other < one for other in kept)]
+    return f"{said}; the fewest that do it: {', or '.join(sorted(fewest))}"
 
 
 def _freed(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -322,7 +356,7 @@ STUDIES = (
         {"k": Option(0, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
         _classes, ("k=0,1",), also=("packing_cpu", "packing_memory"),
         assumes=(LEFT_OUT, "probes come one class at a time, on top of what runs", TRIED, BEST),
-        best="high", replications=1,
+        best="high", replications=1, verdict=_fits_verdict,
     ),
     Study(
         13, "fragmentation", "How much room is there that nothing fits in?", "stranded_memory",
