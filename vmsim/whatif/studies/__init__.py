@@ -11,11 +11,17 @@ import msgspec
 
 from vmsim.problems import BadInput, Problem, did_you_mean
 from vmsim.whatif.paths import Setting, changed
-from vmsim.whatif.studies import failing, filling, maintaining, sparing
+from vmsim.whatif.studies import failing, filling, growing, maintaining, sparing
 from vmsim.whatif.studies.study import Case, Study
 
 _ALL = sorted(
-    (*failing.STUDIES, *maintaining.STUDIES, *filling.STUDIES, *sparing.STUDIES),
+    (
+        *failing.STUDIES,
+        *maintaining.STUDIES,
+        *filling.STUDIES,
+        *growing.STUDIES,
+        *sparing.STUDIES,
+    ),
     key=lambda one: one.number,
 )
 

@@ -1,141 +1,43 @@
-"""Questions about room: growth, what still fits, admission control, fragmentation, queues."""
+"""Questions about room: what still fits, rules, admission control, fragmentation, reservations."""
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from math import ceil
 from typing import Any
 
 from vmsim.objects import ZONE_LABEL
 from vmsim.problems import BadInput, Problem
 from vmsim.whatif.studies.study import (
+    BEST,
+    LARGEST,
     LEFT_OUT,
+    SETTLE,
     SETTLED_S,
     SETTLING,
-    SHORT,
     Case,
     Option,
     Spec,
     Study,
     hosts,
-    known_host,
+    largest,
     names,
 )
 
 PROBE = "probe-{}"
+PROBING = {"most": Option(200, "probes that are tried"), "settle": SETTLE}
 CASES_TOLD = 8
 AND = " + "
 RULES_TOGETHER = 4
 """Of no more rules than these every set is left out; of more, one at a time."""
-SETTLE = Option("30m", "time for placing and restarting")
-K = Option(1, "largest hosts that fail")
 TRIED = "no more than `most` probes are tried: more may fit if all of them run"
-BEST = "placed as the scenario's policy does; `vmsim bounds` says how far that is from the best"
-
-
-def _largest(spec: Spec, count: int) -> list[str]:
-    """The names of so many hosts with the most memory, then cores."""
-    found = sorted(hosts(spec), key=lambda one: (-_mib(one[1]), -one[1]["cores"]))
-    if count > len(found):
-        raise BadInput([Problem(f"there are only {len(found)} hosts", field="k")])
-    return [name for name, _, _ in found[:count]]
-
-
-def _mib(entry: Mapping[str, Any]) -> int:
-    from vmsim.quantities import memory_mib
-
-    return memory_mib(entry["memory"])
-
-
-def _months(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    months = options["months"]
-    if not isinstance(months, int) or not 1 <= months <= 240:
-        raise BadInput([Problem("months is a number from 1 to 240", field="months")])
-    return [{"month": month} for month in range(months + 1)]
-
-
-def _grow(case: Case) -> None:
-    case.quiet()
-    growth = _growth(case)
-    for load in case.spec.get("workload", []):
-        if load.get("count"):
-            load["count"] = round(load["count"] * growth)
-            if load["count"] > 1 and "{}" not in load["name"]:
-                load["name"] += "-{}"
-
-
-def _growth(case: Case) -> float:
-    return (1.0 + case.number("growth") / 100.0) ** case.whole("month")
-
-
-def _grow_and_add(case: Case) -> None:
-    """The k largest hosts fail and come back, over and over; each time one host more is there."""
-    _grow(case)
-    like = _like(case.spec, case.given("like"))
-    failing = _largest(case.spec, case.whole("k"))
-    most = ceil(len(names(case.spec)) * _growth(case)) + len(failing)
-    settle_s = case.seconds("settle")
-    now_s = SETTLED_S
-    for number in range(1, most + 2):
-        for name in failing:
-            case.happens(now_s, failHost=name)
-            case.happens(now_s + settle_s, recoverHost=name)
-        if number <= most:
-            case.happens(now_s + settle_s, addHost={**like, "name": f"more-{number}"})
-        now_s += 2.0 * settle_s
-    case.lasts(now_s)
-
-
-def _like(spec: Spec, name: Any) -> dict[str, Any]:
-    """A host to add that is like this one, by default like the largest."""
-    name = known_host(spec, name) if name else _largest(spec, 1)[0]
-    entry, cluster = next(found[1:] for found in hosts(spec) if found[0] == name)
-    return {key: value for key, value in entry.items() if key != "count"} | {
-        "cluster": cluster["name"]
-    }
-
-
-def _retire(case: Case) -> None:
-    from fnmatch import fnmatchcase
-
-    glob = str(case.given("hosts"))
-    gone = [name for name in names(case.spec) if fnmatchcase(name, glob)]
-    if not gone or len(gone) == len(names(case.spec)):
-        hint = f"--set hosts=GLOB names those that go, of {', '.join(names(case.spec)[:8])}, ..."
-        raise BadInput([Problem(f"{glob} names {len(gone)} hosts", field="hosts", hint=hint)])
-    _grow(case)
-    staying = [name for name in _largest(case.spec, len(names(case.spec))) if name not in gone]
-    for name in staying[: case.whole("k")]:
-        case.happens(SETTLED_S, failHost=name)
-    for name in gone:
-        case.happens(1.0, enterMaintenance=name)
-    case.lasts(SETTLED_S + case.seconds("settle"))
-
-
-def _month_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
-    short = [settings["month"] for settings, value in figures if value > 0]
-    last = figures[-1][0]["month"]
-    if not short:
-        return f"all VMs run up to month {last}, the last one looked at"
-    if min(short) == 0:
-        return "already now, in month 0, not all VMs run"
-    return f"month {min(short)} is the first in which not all VMs run"
-
-
-def _growth_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
-    short = [settings["month"] for settings, more in figures if more > 0]
-    last, more = figures[-1][0]["month"], figures[-1][1]
-    if not short:
-        return f"the hosts are enough up to month {last}, the last one looked at"
-    first = f"month {min(short)} is the first that needs" if min(short) else "month 0 needs"
-    added = "1 more is" if more == 1 else f"{more:g} more are"
-    return f"{first} more hosts; {added} enough up to month {last}"
 
 
 def _classes(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each class; in each zone if VMs can choose one."""
     found = sorted({_class(one) for one in _templates(spec)})
     kinds = ("Zone", "AvailabilityZone")
-    named = {one["metadata"]["name"] for one in spec.get("manifests", []) if one["kind"] in kinds}
+    named = {
+        one["metadata"]["name"] for one in spec.get("manifests", []) if one.get("kind") in kinds
+    }
     zones = sorted({cluster.get("zone", "zone-1") for cluster in spec["clusters"]})
     if len(zones) == 1 or not named.issuperset(zones):
         return [{"class": name} for name in found]
@@ -157,7 +59,7 @@ def _probe(case: Case) -> None:
     found = [one for one in _templates(case.spec) if _class(one) == wanted]
     if not found:
         raise BadInput([Problem(f"no VM of the scenario has class {wanted}", field="class")])
-    for name in _largest(case.spec, case.whole("k")):
+    for name in largest(case.spec, case.whole("k")):
         case.happens(SETTLED_S, failHost=name)
     load = {"name": PROBE, "count": case.whole("most", 1), "spec": dict(found[0])}
     if "zone" in case.options:
@@ -182,7 +84,7 @@ def _admission(case: Case) -> None:
     block = case.spec.setdefault("highAvailability", {})
     control: dict[str, Any] = {"policy": policy, "hostFailures": max(case.whole("k"), 1)}
     if policy == "dedicatedHosts":
-        control["failoverHosts"] = _largest(case.spec, case.whole("k"))
+        control["failoverHosts"] = largest(case.spec, case.whole("k"))
     block["admissionControl"] = control
     chosen = names(case.spec)
     row = int(case.stream("host").integers(len(chosen)))
@@ -231,47 +133,6 @@ def _rules_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
     kept = [rules - left for left, is_short in short.items() if is_short]
     fewest = [AND.join(sorted(one)) for one in kept if not any(other < one for other in kept)]
     return f"{said}; the fewest that do it: {', or '.join(sorted(fewest))}"
-
-
-def _freed(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"freed": count} for count in range(len(names(spec)) - options["k"])]
-
-
-def _merged(spec: Spec) -> list[dict[str, Any]]:
-    """One cluster for all clusters of a zone; BadInput when no zone has two."""
-    zones: dict[str, list[dict[str, Any]]] = {}
-    for cluster in spec["clusters"]:
-        zones.setdefault(cluster.get("zone", "zone-1"), []).append(cluster)
-    if len(zones) == len(spec["clusters"]):
-        raise BadInput([Problem("no two clusters share a zone", field="clusters")])
-    made = []
-    for parts in zones.values():
-        stores = sorted({name for one in parts for name in one.get("datastores", [])})
-        found = {**parts[0], "hosts": [host for one in parts for host in one["hosts"]]}
-        made.append({**found, "datastores": stores} if stores else found)
-    return made
-
-
-def _consolidate(case: Case) -> None:
-    case.quiet()
-    case.spec["clusters"] = _merged(case.spec)
-    (case.spec.get("highAvailability") or {}).pop("primary", None)
-    smallest = _largest(case.spec, len(names(case.spec)))[::-1]
-    for name in smallest[: case.whole("freed")]:
-        case.happens(SETTLED_S, enterMaintenance=name)
-    for name in _largest(case.spec, case.whole("k")):
-        case.happens(SETTLED_S + 3600.0, failHost=name)
-    case.lasts(SETTLED_S + 3600.0 + case.seconds("settle"))
-
-
-def _freed_verdict(figures: Sequence[tuple[dict[str, Any], float]]) -> str:
-    good = 0
-    for settings, value in figures:
-        if value > 0:
-            break
-        good = settings["freed"]
-    given_up = "1 host" if good == 1 else f"{good} hosts"
-    return f"{given_up} can be given up in one cluster with everything running at the same risk"
 
 
 def _changes(spec: Spec, options: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -335,25 +196,13 @@ def _reserve(spec: dict[str, Any], wanted: bool) -> None:
 
 STUDIES = (
     Study(
-        1, "growth", "How many hosts does N+k take if the workload grows, and from when on?",
-        "hosts_more", "mean", _grow_and_add,
-        {"growth": Option(3, "per cent a month"), "months": Option(24, "how far to look"),
-         "k": K, "like": Option("", "what hosts are added, by default such as the largest"),
-         "settle": SETTLE},
-        _months, also=("hosts_needed", "unplaced", "running"),
-        assumes=(LEFT_OUT, "every workload grows alike; single VMs of manifests do not",
-                 "the k largest hosts fail and come back, and each time one host more is there, "
-                 "until no VM waits; hosts_needed counts those that fail"),
-        replications=1, verdict=_growth_verdict,
-    ),
-    Study(
         11, "time-unplaced", "How long from creation to running?", "creation_p99_s", "mean",
         _as_it_is, also=("creation_mean_s", "creations_refused", "unplaced", "waiting_worst"),
         assumes=("the p99 of a replication's VMs, averaged over replications",),
     ),
     Study(
         12, "what-fits", "How many more VMs of each class fit?", "probes", "mean", _probe,
-        {"k": Option(0, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
+        {"k": Option(0, LARGEST.means), **PROBING},
         _classes, ("k=0,1",), also=("packing_cpu", "packing_memory"),
         assumes=(LEFT_OUT, "probes come one class at a time, on top of what runs", TRIED, BEST),
         best="high", replications=1, verdict=_fits_verdict,
@@ -371,34 +220,18 @@ STUDIES = (
     Study(
         17, "admission-control", "Slots, percentage or failover hosts: what runs, what is lost?",
         "running", "mean", _admission,
-        {"policy": Option("percentage", "disabled, slots, percentage, dedicatedHosts"), "k": K,
-         "settle": Option("1h", SETTLE.means)},
+        {"policy": Option("percentage", "disabled, slots, percentage, dedicatedHosts"),
+         "k": LARGEST, "settle": Option("1h", SETTLE.means)},
         variants=("policy=disabled,slots,percentage,dedicatedHosts",),
         also=("unplaced", "lost", "vms_hit", "creations_refused", "restored_all_s"),
         assumes=(LEFT_OUT, "one host, drawn, fails"), best="high",
-    ),
-    Study(
-        22, "consolidate", "How many hosts does one cluster instead of several free?", "unhoused",
-        "mean", _consolidate, {"k": K, "settle": SETTLE}, _freed,
-        also=("unplaced", "hosts_not_empty", "migrations", "packing_memory"), short=SHORT,
-        assumes=(LEFT_OUT, "a zone's clusters become one; the smallest hosts go first", BEST),
-        replications=1, verdict=_freed_verdict,
-    ),
-    Study(
-        23, "decommission", "Until when can a generation of hosts go, with N+k?", "unplaced",
-        "mean", _retire,
-        {"hosts": Option("", "glob of the hosts that go"), "growth": Option(3, "per cent a month"),
-         "months": Option(24, "how far to look"), "k": K, "settle": SETTLE},
-        _months, also=("running", "packing_memory"),
-        assumes=(LEFT_OUT, "every workload grows alike", "the largest of the others fail"),
-        replications=1, verdict=_month_verdict,
     ),
     Study(
         26, "reservations", "What do reservations cost, and what does going without them?",
         "running", "mean", _reservations,
         {"memory": Option("reserved", "reserved or shared"),
          "promise": Option(1.5, "MiB promised for each MiB of a host"),
-         "k": Option(0, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
+         "k": Option(0, LARGEST.means), **PROBING},
         variants=("memory=reserved,shared",),
         also=("probes", "reclaim_gib", "exposed_vm_s", "packing_memory"),
         assumes=(LEFT_OUT, "room is counted in VMs of --set class=NAME, by default the most common "
@@ -409,7 +242,7 @@ STUDIES = (
     Study(
         28, "best-change", "Which single change gains most room for one more class of VM?",
         "probes", "mean", _change,
-        {"k": Option(1, K.means), "most": Option(200, "probes that are tried"), "settle": SETTLE},
+        {"k": Option(1, LARGEST.means), **PROBING},
         _changes, also=("packing_cpu", "packing_memory"),
         assumes=(LEFT_OUT, "changes: one more host of each kind, or one rule left out",
                  "room is counted in VMs of --set class=NAME, by default the most common class",

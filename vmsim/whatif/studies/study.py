@@ -126,6 +126,20 @@ def names(spec: Spec) -> list[str]:
     return [name for name, _, _ in hosts(spec)]
 
 
+def largest(spec: Spec, count: int) -> list[str]:
+    """The names of so many hosts with the most memory, then cores."""
+    found = sorted(hosts(spec), key=lambda one: (-_mib(one[1]), -one[1]["cores"]))
+    if count > len(found):
+        raise BadInput([Problem(f"there are only {len(found)} hosts", field="k")])
+    return [name for name, _, _ in found[:count]]
+
+
+def _mib(entry: Mapping[str, Any]) -> int:
+    from vmsim.quantities import memory_mib
+
+    return memory_mib(entry["memory"])
+
+
 def known_host(spec: Spec, name: Any) -> str:
     """The name, if there is such a host."""
     if name not in names(spec):
@@ -175,3 +189,6 @@ class Study:
 
 LEFT_OUT = "what the scenario itself does to hosts (failures, maintenance) is left out"
 SETTLING = f"the study's own events begin at {SETTLED_S:g} s, when the VMs of the start run"
+LARGEST = Option(1, "largest hosts that fail")
+SETTLE = Option("30m", "time for placing and restarting")
+BEST = "placed as the scenario's policy does; `vmsim bounds` says how far that is from the best"
