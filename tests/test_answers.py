@@ -18,6 +18,7 @@ from vmsim.whatif.asking import Question, ask, assumed, designed
 from vmsim.whatif.statistics import Figure
 from vmsim.whatif.studies import STUDIES
 from vmsim.whatif.telling import as_text, to_json
+from vmsim.whatif.variants import compared
 from vmsim.whatif.working import Engine
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
@@ -206,6 +207,13 @@ def test_one_cluster_instead_of_two_frees_a_host(tmp_path: Path) -> None:
     assert [one.figure.value for one in found.found][:3] == [0.0, 0.0, 1.0]
     assert found.headline.startswith("1 host can be given up")
     assert list(found.found[2].waiting) == ["demo/db-2"]
+
+
+def test_figures_of_a_study_without_chance_have_no_interval(tmp_path: Path) -> None:
+    asked = question("growth", "overfull-cluster", "months=1")
+    design, _ = ask(asked, tmp_path, Engine("serial"), opened, lambda *_: None)
+    found = compared(design, tmp_path).found
+    assert [(one.one.low, one.one.high) for one in found] == [(2.0, 2.0)] * 2
 
 
 def test_rules_that_only_together_leave_no_room_are_named(tmp_path: Path) -> None:

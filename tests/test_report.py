@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from vmsim.whatif.history import Level, binned, history
 from vmsim.whatif.report import answer
 from vmsim.whatif.statistics import Figure
 from vmsim.whatif.studies import STUDIES
-from vmsim.whatif.variants import Variant, Variants, front, heat, of_folder
+from vmsim.whatif.variants import Variant, Variants, front, heat, of_folder, ranked
 from vmsim.whatif.working import Engine, Work
 
 pytest.importorskip("vl_convert", reason="the extra report is not installed")
@@ -400,7 +401,37 @@ def test_what_stands_beside_a_case_names_it_and_is_no_factor() -> None:
     ]
     told = dataclasses.replace(some, found=found)
     assert told.label(found[1]) == "spares=1, formula=0.8"
-    assert [one.name for one in told.pictures()] == ["variants", "pareto"]
+    pictures = told.pictures()
+    assert [one.name for one in pictures] == ["along", "variants"]
+    assert pictures[0].table[1:] == [["the only variant", n, n + 1.0] for n in range(3)]
+
+
+def test_one_run_has_no_interval_to_draw() -> None:
+    """What cannot be negative is cut at 0; that is no end of an interval that has no other."""
+    some = variants((5, 1))
+    alone = [dataclasses.replace(one, one=Figure(5.0, 0.0, inf, 1)) for one in some.found]
+    assert ranked(dataclasses.replace(some, found=alone)).table[1][1:4] == [5.0, 5.0, 5.0]
+
+
+def test_cases_are_no_choice_so_none_of_them_beats_another() -> None:
+    some = variants((1, 1), (2, 2))
+    found = [
+        dataclasses.replace(one, settings={"host": f"esx-{n}"}) for n, one in enumerate(some.found)
+    ]
+    told = dataclasses.replace(some, found=found)
+    assert [one.name for one in told.pictures()] == ["variants"]
+
+
+def test_growth_of_each_variant_is_a_line_over_the_months() -> None:
+    some = variants((0, 1), (3, 2), (0, 3), (1, 4))
+    of = [{"month": month, "k": k} for k in "01" for month in "07"]
+    found = [
+        dataclasses.replace(one, settings=settings)
+        for one, settings in zip(some.found, of, strict=True)
+    ]
+    told = dataclasses.replace(some, found=found)
+    lines = next(one for one in told.pictures() if one.name == "along").table
+    assert lines[1:] == [["k=0", 0, 0], ["k=0", 7, 3], ["k=1", 0, 0], ["k=1", 7, 1]]
 
 
 @pytest.mark.parametrize(

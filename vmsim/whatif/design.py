@@ -171,7 +171,9 @@ def read(path: Path) -> Design:
         raw = msgspec.json.decode(path.read_bytes())
         found = msgspec.convert(raw, Design)
     except OSError as error:
-        raise BadInput([Problem(error.strerror or str(error), file=str(path))]) from None
+        hint = "name a folder of `vmsim sweep plan`; `vmsim whatif` has an option --report"
+        reason = error.strerror or str(error)
+        raise BadInput([Problem(reason, file=str(path), hint=hint)]) from None
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         hint = "`vmsim sweep plan` writes one"
         raise BadInput([Problem(f"not a sweep plan: {error}", file=str(path), hint=hint)]) from None

@@ -21,12 +21,15 @@ SLIDE_SCALE = 2.0
 ROWS_SHOWN = 200
 ROW_PX = 16
 GRID = "#8884"
+LINES = ["#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"]
+"""Colours of Okabe and Ito, which people with colour blindness can tell apart."""
 CONFIG: dict[str, Any] = {
     "background": "transparent",
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {"labelFontSize": 11, "titleFontSize": 12, "gridColor": GRID, "domainColor": GRID,
              "tickColor": GRID, "labelLimit": 240, "titleFontWeight": "normal"},
+    "axisQuantitative": {"tickCount": 8},
     "axisX": {"labelOverlap": "greedy", "labelSeparation": 8},
     "legend": {"labelFontSize": 11, "title": None, "orient": "bottom", "columns": 8,
                "labelLimit": 0, "symbolStrokeWidth": 2},

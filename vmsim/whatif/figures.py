@@ -9,7 +9,7 @@ only, and levels at their extremes.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vmsim.whatif.drawing import ROW_PX, ZOOM, Picture, charted, quantity, word
+from vmsim.whatif.drawing import LINES, ROW_PX, ZOOM, Picture, charted, quantity, word
 from vmsim.whatif.history import History, Lane, Level, binned
 from vmsim.whatif.metrics import quantile
 
@@ -25,7 +25,6 @@ COLOURS = {
     "migrating": "#F0E442", "waiting": "#D55E00", "off": "#E69F00",
 }  # fmt: skip
 OTHER = "#999999"
-LINES = ["#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"]
 HOURS = "simulated hours"
 
 

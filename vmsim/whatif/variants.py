@@ -18,10 +18,10 @@ from vmsim.whatif.answers import answer, by_cell, figure_of, number, scaled
 from vmsim.whatif.asking import assumed
 from vmsim.whatif.certainty import is_certain
 from vmsim.whatif.design import Design
-from vmsim.whatif.drawing import Picture, charted, quantity, word
+from vmsim.whatif.drawing import LINES, Picture, charted, quantity, word
 from vmsim.whatif.metrics import METRICS, cost
 from vmsim.whatif.statistics import Figure
-from vmsim.whatif.studies import NOTES, STUDIES
+from vmsim.whatif.studies import CASE_OPTIONS, NOTES, ORDERED, STUDIES
 
 PLAN = "plan.json"
 SHOWN = 60
@@ -68,12 +68,12 @@ class Variants:
         names = dict.fromkeys(name for one in self.found for name in one.settings)
         return [name for name in names if len({one.settings.get(name) for one in self.found}) > 1]
 
-    def label(self, one: Variant) -> str:
-        """What sets the variant apart from the others."""
+    def label(self, one: Variant, but: Sequence[str] = ()) -> str:
+        """What sets the variant apart from the others, but for these settings."""
         return ", ".join(
             f"{self.short(name)}={one.settings[name]}"
             for name in self.apart
-            if name in one.settings
+            if name in one.settings and name not in but
         ) or "the only variant"  # fmt: skip
 
     def short(self, factor: str) -> str:
@@ -128,10 +128,11 @@ class Variants:
         """The figures."""
         if not self.found:
             return []
-        made = [ranked(self)]
+        made = [along(self, name) for name in self.factors if name in ORDERED]
+        made.append(ranked(self))
         if len(self.factors) > 1:
             made.append(heat(self) if _is_grid(self) else scattered(self))
-        if len(self.found) > 1:
+        if any(name not in CASE_OPTIONS for name in self.factors):
             made.append(pareto(self))
         return made
 
@@ -154,9 +155,9 @@ def compared(design: Design, folder: Path, metric: str = "", against: str = "") 
             raise BadInput([Problem(f"there is no metric {name}", field="--metric", hint=hint)])
     how = study.how if study and metric == study.metric else "mean"
     results = list(store.rows(folder, design))
-    headline = ""
+    headline, certain = "", is_certain(design)
     if study and metric == study.metric and results:
-        headline = answer(design, study, results, certain=is_certain(design)).headline
+        headline = answer(design, study, results, certain=certain).headline
     found, problems = [], 0
     for cell, pairs in by_cell(results).items():
         rows = [row for _, row in pairs if "problem" not in row]
@@ -164,13 +165,16 @@ def compared(design: Design, folder: Path, metric: str = "", against: str = "") 
         if rows:
             given = design.cells[cell].settings
             settings = {name: designs.shown(value) for name, value in given.items()}
-            one, other = figure_of(rows, metric, how), figure_of(rows, against, "mean")
+            one = figure_of(rows, metric, how, certain=certain)
+            other = figure_of(rows, against, "mean", certain=certain)
             found.append(Variant(settings, one, other))
     return Variants(design, found, metric, against, problems, headline)
 
 
 def _row(sweep: Variants, one: Variant) -> dict[str, Any]:
-    low, high = (end if abs(end) < 1e300 else one.one.value for end in (one.one.low, one.one.high))
+    low, high = one.one.low, one.one.high
+    if math.isinf(high - low):
+        low = high = one.one.value
     size, other = sweep.shown(sweep.metric)[0], sweep.shown(sweep.against)[0]
     return {"variant": sweep.label(one), "value": one.one.value / size, "low": low / size,
             "high": high / size, "other": one.other.value / other}  # fmt: skip
@@ -200,6 +204,33 @@ def ranked(sweep: Variants) -> Picture:
     few = f"{len(rows)} of {len(sweep.found)} variants, the best first, with 95 % intervals."
     heads = ["variant", title, "from", "to", sweep.shown(sweep.against)[1]]
     return Picture("variants", few, spec, [heads, *(list(row.values()) for row in rows)])
+
+
+def along(sweep: Variants, case: str) -> Picture:
+    """The metric over the cases that are more and more of something, a line for each variant."""
+    title, beside = sweep.shown(sweep.metric)[1], (case, *NOTES)
+    rows = [
+        {**_row(sweep, one), "at": _number(one.settings[case]), "line": sweep.label(one, beside)}
+        for one in sweep.found
+    ]
+    lines = list(dict.fromkeys(row["line"] for row in rows))
+    x = quantity("at", case, axis={"tickMinStep": 1})
+    y = quantity("value", "")
+    colour = word("line", "", scale={"domain": lines, "range": LINES},
+                  legend={} if len(lines) > 1 else None)  # fmt: skip
+    layers = [
+        {"mark": {"type": "line", "point": True},
+         "encoding": {"x": x, "y": y, "color": colour, "tooltip": _tips(sweep)}},
+        {"mark": "rule", "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"},
+                                      "color": colour}},
+    ]  # fmt: skip
+    spec = charted(f"{title}, by {case}", rows, layer=layers, height=220)
+    table: Sequence[Sequence[object]] = [
+        ["variant", case, title],
+        *([row["line"], row["at"], row["value"]] for row in rows),
+    ]
+    said = f"{METRICS[sweep.metric].means} by {case}, with 95 % intervals."
+    return Picture("along", said, spec, table)
 
 
 def heat(sweep: Variants) -> Picture:

@@ -59,6 +59,8 @@ CASE_OPTIONS = NOTES | {
     "down", "host", "zone", "month", "class", "freed", "leftOut", "change", "spares"
 }  # fmt: skip
 """What the cases of studies set."""
+ORDERED = ("month", "freed", "spares")
+"""Cases that are more and more of something."""
 
 
 def arranged(
