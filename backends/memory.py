@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import simpy
 
-from backends.migrations import Migrations, Move, outcome
+from backends.migrations import Migrations, outcome
+from backends.moves import Move
 from vmsim.actions import MIGRATE, Fault, Task, Verb
 from vmsim.durations import Durations
 from vmsim.faults import FaultInjector, FaultRule

@@ -12,14 +12,13 @@ later takes units of that pool before it, but of other pools they do.
 
 from bisect import insort
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import simpy
 from simpy.events import Event, EventPriority
 
+from backends.moves import Link, Move, Needs, Pool, Port
 from vmsim.actions import Task
-from vmsim.bandwidth import Flow, fair_rates
+from vmsim.bandwidth import SOURCE, Flow, fair_rates, held_back
 from vmsim.objects import HostSpec
 from vmsim.precopy import Copy, Progress, advance, begin
 from vmsim.timer import call_later
@@ -34,70 +33,6 @@ from vmsim.vmotion import (
 
 LAST = EventPriority(2)
 NOTHING = Progress(0, 0.0)
-
-Needs: TypeAlias = tuple[tuple["Pool", int], ...]
-"""The pools that a migration draws from, and how many units; never more than a pool holds."""
-
-
-@dataclass(slots=True, eq=False)
-class Pool:
-    """Units of one kind, on one host or datastore, and who waits for them, oldest first."""
-
-    limit: int
-    used: int = 0
-    waiting: list["Move"] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
-class Link:
-    """One direction of a host's network card: what it can carry, and who sends over it."""
-
-    capacity: float
-    moves: dict[int, "Move"] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class Port:
-    """What a host has for migrations. One can send at most `ceiling` through its card; `moves`
-    is what one takes of the host, `moves_storage` one that takes the VM's disks along."""
-
-    units: Pool
-    network: Pool
-    out: Link
-    into: Link
-    ceiling: float
-    moves: Needs
-    moves_storage: Needs
-
-
-@dataclass(slots=True, eq=False, order=False)
-class Move:
-    """A migration. `prepare_s` passes before it sends; `copy` None: it never does.
-
-    `begun`: it has its units; `over`: it gave them back. `rate` 0: it did not send so far.
-    `progress` is as of `since_s`, `final` what will be when nothing else changes.
-    """
-
-    serial: int
-    task: Task
-    prepare_s: float
-    copy: Copy | None
-    stun_s: float
-    ceiling: float
-    source: Port
-    target: Port
-    needs: Needs
-    begun: bool = False
-    over: bool = False
-    started_s: float = 0.0
-    rate: float = 0.0
-    since_s: float = 0.0
-    progress: Progress | None = None
-    final: Progress | None = None
-    timer: Event | None = None
-
-    def __lt__(self, other: "Move") -> bool:
-        return self.serial < other.serial
 
 
 class Migrations:
@@ -256,11 +191,13 @@ class Migrations:
         if move.copy is None or move.copy.memory_mib + move.copy.disk_mib <= 0.0:
             self._then(move, move.stun_s, self._end)
             return
+        move.copy_s = -self._env.now
         for link in (move.source.out, move.target.into):
             link.moves[move.serial] = move
             self._touch(link)
 
     def _sent(self, move: Move) -> None:
+        move.copy_s += self._env.now
         self._leave_links(move)
         self._then(move, move.stun_s, self._end)
 
@@ -287,7 +224,8 @@ class Migrations:
         """Find the rates of all migrations that the touched links reach, in order of arrival."""
         moves = _reached(self._touched)
         self._touched = {}
-        for move, rate in zip(moves, _rates(moves), strict=True):
+        for move, (rate, held) in zip(moves, _rates(moves), strict=True):
+            move.held = held
             if rate != move.rate:
                 self._retime(move, rate)
 
@@ -333,11 +271,12 @@ class AtTheEnd(Event):
         env.schedule(self, LAST)
 
 
-def outcome(move: Move, now_s: float, fixed_stun_s: float) -> dict[str, float]:
+def outcome(move: Move, now_s: float, fixed_stun_s: float) -> dict[str, float | str]:
     """What the record of a finished migration says."""
     stun_s = move.stun_s + min(fixed_stun_s, move.prepare_s)
     copy = move.copy or Copy(0.0)
-    return report(copy, move.final or NOTHING, now_s - move.started_s, stun_s)
+    done, lasted_s = move.final or NOTHING, now_s - move.started_s
+    return report(copy, done, lasted_s, stun_s, (move.copy_s, move.held))
 
 
 def _oldest(pool: Pool) -> int:
@@ -381,17 +320,20 @@ def _equal_share(moves: list[Move]) -> float:
     return level
 
 
-def _rates(moves: list[Move]) -> list[float]:
-    """The max-min fair rates of migrations that share links with nobody else.
+def _rates(moves: list[Move]) -> list[tuple[float, str]]:
+    """The max-min fair rates of migrations that share links with nobody else, and what holds each
+    of them back.
 
     Most often one card holds all of them back, and they share it equally; that is seen at once.
     """
     if moves and (level := _equal_share(moves)):
-        return [level] * len(moves)
+        return [(level, SOURCE)] * len(moves)
     number: dict[Link, int] = {}
     flows = []
     for move in moves:
         out = number.setdefault(move.source.out, len(number))
         into = number.setdefault(move.target.into, len(number))
         flows.append(Flow(out, into, move.ceiling))
-    return fair_rates(flows, [link.capacity for link in number])
+    capacity = [link.capacity for link in number]
+    rates = fair_rates(flows, capacity)
+    return list(zip(rates, held_back(flows, capacity, rates), strict=True))

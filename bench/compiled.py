@@ -58,6 +58,7 @@ MODULES = (
     "vmsim/workqueue.py",
     "backends/memory.py",
     "backends/migrations.py",
+    "backends/moves.py",
 )
 SETTINGS = {"MYPYC_OPT_LEVEL": "3", "MYPYC_DEBUG_LEVEL": "0"}
 TIMEOUT_S = 1800.0

@@ -216,6 +216,23 @@ def test_figures_of_a_study_without_chance_have_no_interval(tmp_path: Path) -> N
     assert [(one.one.low, one.one.high) for one in found] == [(2.0, 2.0)] * 2
 
 
+@pytest.mark.parametrize(
+    ("host", "nic_mbps", "told"),
+    [
+        ("esx-1", 25_000, "network card of the source"),
+        ("esx-2", 25_000, "memory that guests write meanwhile"),
+        ("esx-1", 1_000_000, "what a move takes beside the copying"),
+    ],
+)
+def test_what_emptying_a_host_took_is_named(
+    host: str, nic_mbps: int, told: str, tmp_path: Path
+) -> None:
+    """The VMs of esx-1 are quiet, those of esx-2 write a lot."""
+    sets = (f"host={host}", f"clusters[*].hosts[*].nicMbps={nic_mbps}")
+    found = answered(question("evacuation-time", "vmotion-bandwidth", *sets), tmp_path).found
+    assert [one.because for one in found] == [f"{told} (1 of 1)"]
+
+
 def test_rules_that_only_together_leave_no_room_are_named(tmp_path: Path) -> None:
     """Three databases that keep apart, on three hosts that are licensed: one of these fails."""
     asked = question("rules-and-failures", "drs-rules", replications=6)

@@ -77,8 +77,8 @@ def everybody_gets_all(flows: Any, capacity: Any) -> list[float]:
     return [float(capacity[flow.out]) for flow in flows]
 
 
-def all_of_the_card(moves: Any) -> list[float]:
-    return [float(move.source.out.capacity) for move in moves]
+def all_of_the_card(moves: Any) -> list[tuple[float, str]]:
+    return [(float(move.source.out.capacity), "") for move in moves]
 
 
 def equal_shares_without_what_others_leave(flows: Any, capacity: Any) -> list[float]:
@@ -138,7 +138,8 @@ BREAKS: dict[str, tuple[Any, str, Any, Callable[[], None]]] = {
     "the last copy takes no time": (migrations, "advance", last_round_is_forgotten, geometric),
     "bandwidth is not shared": (migrations, "_rates", all_of_the_card, evacuation),
     "bandwidth is shared by nine tenths": (
-        migrations, "_rates", lambda moves: [0.9 * rate for rate in RATES(moves)], evacuation),
+        migrations, "_rates",
+        lambda moves: [(0.9 * rate, "") for rate, _ in RATES(moves)], evacuation),
     "the quick way forgets the targets": (
         migrations, "_equal_share", lambda moves: moves[0].source.out.capacity / len(moves), laws),
     "links carry more than they can": (migrations, "fair_rates", everybody_gets_all, laws),

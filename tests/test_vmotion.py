@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.memory import MemoryPlant
-from backends.migrations import Link
+from backends.moves import Link
 from vmsim import precopy
 from vmsim.actions import Cause, Fault, Task, Verb
-from vmsim.bandwidth import MBPS_IN_MIB_S, Flow, Network, fair_rates
+from vmsim.bandwidth import MBPS_IN_MIB_S, Flow, Network, fair_rates, held_back
 from vmsim.durations import Durations
 from vmsim.faults import FaultInjector, FaultRule
 from vmsim.ports import HostCommand
@@ -280,6 +280,21 @@ def test_slow_target_leaves_its_share_to_others() -> None:
     assert fair_rates([Flow(0, 1, 5.0), Flow(0, 2, inf)], [100.0] * 3) == [5.0, 95.0]
 
 
+@pytest.mark.parametrize(
+    ("flows", "capacity", "held"),
+    [
+        ([Flow(0, 1, inf), Flow(0, 2, inf)], [100.0, 10.0, 100.0], ["target", "source"]),
+        ([Flow(0, 1, 5.0), Flow(0, 2, inf)], [100.0] * 3, ["stream", "source"]),
+        ([Flow(0, 2, inf), Flow(1, 2, inf)], [100.0] * 3, ["target", "target"]),
+        ([Flow(0, 1, inf)], [100.0, 100.0], ["source"]),
+    ],
+)
+def test_what_holds_a_migration_back(
+    flows: list[Flow], capacity: list[float], held: list[str]
+) -> None:
+    assert held_back(flows, capacity, fair_rates(flows, capacity)) == held
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> tuple[list[Flow], list[float]]:
     links = draw(st.integers(2, 8))
@@ -447,7 +462,11 @@ def test_record_of_a_migration() -> None:
     bench.migrate("a", 8)
     bench.run()
     said = bench.reports["a"]
-    assert list(said) == ["duration_s", "downtime_s", "moved_mib", "rounds", "slowdown"]
+    assert list(said) == [
+        "duration_s", "downtime_s", "moved_mib", "rounds", "slowdown", "copy_s", "again_mib", "held"
+    ]  # fmt: skip
     assert said["duration_s"] == pytest.approx(bench.ended[0][0], abs=1e-6)
     assert said["moved_mib"] > 8 * GIB and 0.1 <= said["downtime_s"] <= 0.6
-    assert (said["rounds"], said["slowdown"]) == (2, 0)
+    assert (said["rounds"], said["slowdown"], said["held"]) == (2, 0, "source")
+    assert said["copy_s"] == pytest.approx(said["duration_s"] - 10.0, abs=1e-5)
+    assert said["again_mib"] == pytest.approx(said["moved_mib"] - 8 * GIB, abs=1e-5)

@@ -87,7 +87,7 @@ class Task(msgspec.Struct, gc=False):
     class_name: str = ""
     devices: tuple[tuple[str, int], ...] = ()
     from_datastore: str = ""
-    report: Mapping[str, float] | None = None
+    report: Mapping[str, float | str] | None = None
     mode: PowerOffMode = PowerOffMode.TRY_SOFT
     lasts_s: float = -1.0
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from math import ceil
 
 MBPS_IN_MIB_S = 1e6 / 8 / 2**20
+STREAM, SOURCE, TARGET = "stream", "source", "target"
+"""What holds a migration back: what it can send at most, or a card."""
+ALL = 1.0 - 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,26 @@ def fair_rates(flows: Sequence[Flow], capacity: Sequence[float]) -> list[float]:
             rates[number] = level
         open_ = stays
     return rates
+
+
+def held_back(
+    flows: Sequence[Flow], capacity: Sequence[float], rates: Sequence[float]
+) -> list[str]:
+    """What holds each flow back at these max-min fair rates: its own ceiling (STREAM), or a full
+    link on which no flow is faster, that of its source before that of its target."""
+    load, fastest = [0.0] * len(capacity), [0.0] * len(capacity)
+    for flow, rate in zip(flows, rates, strict=True):
+        for link in (flow.out, flow.into):
+            load[link] += rate
+            fastest[link] = max(fastest[link], rate)
+
+    def is_held(link: int, rate: float) -> bool:
+        return load[link] >= ALL * capacity[link] and rate >= ALL * fastest[link]
+
+    return [
+        STREAM if rate >= ALL * flow.ceiling else SOURCE if is_held(flow.out, rate) else TARGET
+        for flow, rate in zip(flows, rates, strict=True)
+    ]
 
 
 def _level(

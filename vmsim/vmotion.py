@@ -179,12 +179,19 @@ def concurrent(nic_mbps: int, limits: Limits) -> int:
     return min(limits.host // VMOTION.host, limits.network(nic_mbps) // VMOTION.network)
 
 
-def report(copy: Copy, done: Progress, duration_s: float, stun_s: float) -> dict[str, float]:
-    """What the record of a migration says; `stun_s` is the stun beside the last copy."""
+def report(
+    copy: Copy, done: Progress, duration_s: float, stun_s: float, sent: tuple[float, str]
+) -> dict[str, float | str]:
+    """What the record of a migration says; `stun_s` is the stun beside the last copy, `sent` for
+    how long it sent and what held it back."""
+    again_mib = max(0.0, done.sent_mib - copy.memory_mib - copy.disk_mib)
     return {
         "duration_s": round(duration_s, DIGITS),
         "downtime_s": round(done.stopped_s + stun_s, DIGITS),
         "moved_mib": round(done.sent_mib, DIGITS),
         "rounds": done.round,
         "slowdown": round(slowdown(copy, done), DIGITS),
+        "copy_s": round(sent[0], DIGITS),
+        "again_mib": round(again_mib, DIGITS),
+        "held": sent[1],
     }

@@ -12,6 +12,14 @@ from vmsim.trace import Record
 
 CLOSED = "hosts closed"
 QUEUE = "vMotion queue"
+AGAIN = "memory that guests write meanwhile"
+BESIDE = "what a move takes beside the copying"
+HELD = {
+    "source": "network card of the source",
+    "target": "network card of the target",
+    "stream": "vMotion streams",
+}
+"""What holds the copying of a migration back, in an administrator's words."""
 BLOCKED = "blocked: "
 RANK = {test.fault: rank for rank, test in enumerate(FILTERS)}
 WORDS = {

@@ -23,7 +23,10 @@ from vmsim.whatif.replication import Outcome
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEXTS = ("because", "kept_off", "worst_vm", "waiting", "blocking", "by_class", "digest", "problem")
+TEXTS = (
+    "because", "kept_off", "took", "worst_vm", "waiting", "blocking", "by_class", "digest",
+    "problem",
+)  # fmt: skip
 COMPRESSION = "zstd"
 ROW_GROUP = 100_000
 Results = Iterable[tuple[int, int, Outcome]]

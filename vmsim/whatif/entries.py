@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from operator import attrgetter
+from typing import Any
 
 from vmsim.trace import Record
-from vmsim.whatif.binding import QUEUE, binding
+from vmsim.whatif.binding import AGAIN, BESIDE, HELD, QUEUE, binding
 from vmsim.whatif.incidents import CREATION, Incident
 from vmsim.whatif.ledger import VM, Host, Ledger
 
@@ -96,12 +97,23 @@ def _migrated(ledger: Ledger, record: Record) -> None:
     counts.slowed += data.get("slowdown", 0.0) > 0.0
     ledger.migrations_s.append(data.get("duration_s", 0.0))
     ledger.stuns_s.append(data.get("downtime_s", 0.0))
+    if data.get("held"):
+        _took(ledger, data)
     if vm is not None:
         queued_s = ledger.now_s - vm.due_s - data.get("duration_s", 0.0)
         if queued_s >= QUEUED_S:
             ledger.bound[QUEUE] += queued_s
         vm.host = data["host"]
         ledger.capacity.enter(vm.key, vm.class_name, vm.host)
+
+
+def _took(ledger: Ledger, data: dict[str, Any]) -> None:
+    """What the time of a live migration went into."""
+    copy_s = data["copy_s"]
+    again_s = copy_s * data["again_mib"] / data["moved_mib"] if copy_s else 0.0
+    ledger.moving[AGAIN] += again_s
+    ledger.moving[HELD[data["held"]]] += copy_s - again_s
+    ledger.moving[BESIDE] += data["duration_s"] - copy_s
 
 
 def _status(ledger: Ledger, record: Record) -> None:

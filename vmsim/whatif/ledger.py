@@ -85,6 +85,7 @@ class Ledger:
         self.evacuations_s: list[float] = []
         self.maintenances: list[tuple[float, float]] = []
         self.bound: defaultdict[str, float] = defaultdict(float)
+        self.moving: defaultdict[str, float] = defaultdict(float)
         self.blockers: dict[str, str] = {}
         self.refused_moves: dict[str, str] = {}
         self.counts = Counts()
@@ -125,6 +126,7 @@ class Ledger:
         self.downtimes_by_s.clear()
         self.elsewhere.clear()
         self.bound.clear()
+        self.moving.clear()
         self.counts = Counts()
         self.lived_s.clear()
         self.waiting_worst, self.waiting_vm_s = self.waiting_now, 0.0

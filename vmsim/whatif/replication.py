@@ -87,6 +87,7 @@ def replicate(made: Plan, opened: Opened, sink: Any = None, warm_s: float = 0.0)
         "seed": made.scenario.spec.seed,
         "because": _short(ledger.bound),
         "kept_off": _short(_kept_off(ledger)),
+        "took": _short(_took(ledger)),
         "worst_vm": _worst(ledger),
         "waiting": _names([vm.key for vm in ledger.vms.values() if vm.wanted and not vm.running]),
         "blocking": _blocking(ledger.blockers),
@@ -104,6 +105,12 @@ def _kept_off(ledger: Ledger) -> dict[str, float]:
     bound = {word: time_s for word, time_s in ledger.bound.items() if not holds_moves(word)}
     left = sum(one.lasted_s for one in ledger.downtimes if one.open and not one.because)
     return bound | ({NOT_RESTARTED: left} if left else {})
+
+
+def _took(ledger: Ledger) -> dict[str, float]:
+    """For how long moves were held up, and what they took."""
+    held = {word: time_s for word, time_s in ledger.bound.items() if holds_moves(word)}
+    return held | {word: time_s for word, time_s in ledger.moving.items() if time_s > 0.0}
 
 
 def _short(bound: Mapping[str, float]) -> str:

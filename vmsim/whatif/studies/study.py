@@ -148,7 +148,7 @@ def known_host(spec: Spec, name: Any) -> str:
     return str(name)
 
 
-KEPT_OFF, SHORT = "kept_off", "because"
+KEPT_OFF, SHORT, TOOK = "kept_off", "because", "took"
 Cases = Callable[[Spec, Mapping[str, Any]], list[dict[str, Any]]]
 
 
@@ -164,8 +164,9 @@ class Study:
     lists what is gone through when the user does not say which (every host, every month): one cell
     each. `variants` are compared when the user varies nothing. `best` says whether a low or a high
     figure is the better one. `short` is the column of what was short: by default for VMs that were
-    to run (KEPT_OFF), or for moves, too (SHORT). `by_class` tells the downtime of each class.
-    `drawn` is the number of replications when cases are too many to be gone through.
+    to run (KEPT_OFF), or for moves, too (SHORT), or what moves took (TOOK). `by_class` tells the
+    downtime of each class. `drawn` is the number of replications when cases are too many to be
+    gone through.
     """
 
     number: int
